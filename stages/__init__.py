@@ -1,0 +1,11 @@
+"""The pipeline's stages, each a small script: `python -m stages.NAME`, in the order of dvc.yaml."""
+
+import importlib.util
+import sys
+
+# DVC runs whatever `python` is first on PATH: one of another environment gets a line, not a traceback.
+if missing := [name for name in ("dvc", "keras", "pydantic", "seaborn") if importlib.util.find_spec(name) is None]:
+    sys.exit(
+        f"{sys.executable} lacks this project's packages ({', '.join(missing)}): "
+        "run `make`, or activate the environment first: . .venv/bin/activate"
+    )

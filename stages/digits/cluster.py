@@ -1,0 +1,127 @@
+"""Run the members on Dask, here or elsewhere; keep what is finished."""
+
+import hashlib
+import logging
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import dask
+import distributed
+from dask.system import CPU_COUNT
+from distributed.system import MEMORY_LIMIT
+
+from stages.digits import backend, dataset, member, network
+from stages.digits.dataset import Labelled
+from stages.digits.errors import InputError
+from stages.digits.member import Epoch, Member, Recipe
+
+KEPT = Path("data/members")  # not an output of DVC's, which deletes those before it runs a stage
+MEMBER_BYTES = 2 * 2**30  # of memory, above what a worker needs for a member
+
+
+def fitted(
+    labelled: Labelled, recipe: Recipe, report: Callable[[Epoch], None], note: Callable[[str], None]
+) -> list[Member]:
+    """A member for each fold, in order; the finished ones of a stopped run are taken as they are.
+
+    Runs on a local cluster of one-thread processes, or on the one at DASK_SCHEDULER_ADDRESS: the same
+    members either way. `report` hears of each epoch, `note` of what a person may want to know.
+    """
+    folds = range(int(labelled.folds.max()) + 1)
+    names = {fold: member_name(labelled, fold, recipe) for fold in folds}
+    missing = [fold for fold in folds if not (KEPT / names[fold]).exists()]
+    if len(missing) < len(folds):
+        note(f"{len(folds) - len(missing)} of {len(folds)} members were finished before and are kept")
+    KEPT.mkdir(parents=True, exist_ok=True)
+    if missing:
+        with _client(len(missing), note) as client:
+            for fold, finished in _run(client, labelled, missing, names, recipe, report):
+                _write_whole(KEPT / names[fold], pickle.dumps(finished))
+    return [pickle.loads((KEPT / names[fold]).read_bytes()) for fold in folds]
+
+
+def member_name(labelled: Labelled, fold: int, recipe: Recipe) -> str:
+    """What a member depends on, as a file name: data, recipe, code and libraries; a stale one has another name."""
+    digest = hashlib.sha256(f"{fold} {recipe.model_dump_json()}".encode())
+    for array in labelled:
+        digest.update(array.tobytes())
+    for module in (backend, dataset, member, network):
+        digest.update(Path(module.__file__).read_bytes())
+    for library in ("keras", "numpy", "scikit-learn", "tensorflow"):
+        digest.update(version(library).encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _client(most: int, note: Callable[[str], None]) -> Iterator[distributed.Client]:
+    """A client of the cluster at DASK_SCHEDULER_ADDRESS, else of a new local one with at most so many workers."""
+    address = dask.config.get("scheduler-address", None)
+    if address:
+        try:
+            client = distributed.Client(address)
+        except OSError as error:
+            raise InputError(f"DASK_SCHEDULER_ADDRESS: no scheduler answers at {address}: {error}") from None
+        with client:
+            note(f"{len(client.scheduler_info()['workers'])} workers at {address}, dashboard {client.dashboard_link}")
+            yield client
+        return
+    workers = max(1, min(most, CPU_COUNT, MEMORY_LIMIT // MEMBER_BYTES))
+    # A worker that holds TensorFlow takes longer to end than Dask's patience; that is nothing to warn of.
+    logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
+    with (
+        distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=None,
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        note(f"{workers} worker{'s' * (workers > 1)} on this machine, dashboard {client.dashboard_link}")
+        yield client
+
+
+def _run(
+    client: distributed.Client,
+    labelled: Labelled,
+    folds: list[int],
+    names: dict[int, str],
+    recipe: Recipe,
+    report: Callable[[Epoch], None],
+) -> Iterator[tuple[int, Member]]:
+    topic = f"epochs-{names[folds[0]]}"
+    client.subscribe_topic(topic, lambda event: report(Epoch(*event[1])))
+    with warnings.catch_warnings():
+        # The arrays travel inside a task, not scattered: so they outlive the worker that holds them.
+        warnings.filterwarnings("ignore", "Sending large graph")
+        data = client.submit(Labelled, *labelled, key=f"labelled-{names[folds[0]]}")
+        futures = {client.submit(_fit, data, fold, recipe, topic, key=names[fold]): fold for fold in folds}
+    try:
+        for future, finished in distributed.as_completed(futures, with_results=True):
+            yield futures[future], finished
+    except (distributed.CancelledError, OSError) as error:
+        raise InputError(
+            f"the Dask scheduler at {client.scheduler.address} was lost ({type(error).__name__}); "
+            "finished members are kept: start it again, then run `dvc repro` again"
+        ) from None
+    except distributed.KilledWorker as error:
+        raise InputError(f"a member's worker died again and again, perhaps for want of memory: {error}") from None
+    except FloatingPointError as error:
+        raise InputError(f"training diverged: {error}; lower train.learning_rate in params.yaml") from None
+
+
+def _fit(labelled: Labelled, fold: int, recipe: Recipe, topic: str) -> Member:
+    worker = distributed.get_worker()
+    return member.fit(labelled, fold, recipe, lambda epoch: worker.log_event(topic, list(epoch)))
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write all of it or nothing, also when the process is killed."""
+    part = path.with_suffix(".part")
+    part.write_bytes(content)
+    part.replace(path)

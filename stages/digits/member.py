@@ -1,0 +1,133 @@
+"""Fit one member: a pure function of its inputs, in one thread."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from stages.digits import dataset, network, params
+from stages.digits.backend import keras
+
+
+class Recipe(params.Section):
+    """How a member is fitted: the section `train` of params.yaml, which gives the units."""
+
+    seed: params.Seed
+    epochs: params.Count
+    batch_size: params.Count
+    learning_rate: params.Positive
+    warmup_fraction: params.Fraction
+    weight_decay: Annotated[float, Field(ge=0)]
+    label_smoothing: params.Fraction
+    dropout_rate: params.Fraction
+    validation_fraction: Annotated[float, Field(gt=0, le=0.5)]
+    patience: params.Count
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    zoom: params.Fraction
+    shift: Annotated[float, Field(ge=0, le=28)]
+    shear: Annotated[float, Field(ge=0, le=1)]
+
+
+class Epoch(NamedTuple):
+    """A row of the training history; accuracies and losses are means over images, after augmentation for `fitted`."""
+
+    member: int
+    epoch: int  # from 1
+    fitted_loss: float
+    validation_loss: float
+    fitted_accuracy: float
+    validation_accuracy: float
+
+
+class Member(NamedTuple):
+    """What fitting leaves."""
+
+    model: bytes  # a .keras file, with the weights of the epoch with the lowest validation loss
+    history: list[Epoch]
+
+
+def fit(labelled: dataset.Labelled, fold: int, recipe: Recipe, report: Callable[[Epoch], None]) -> Member:
+    """Fit the member that holds `fold` out; `report` hears of each epoch as it ends.
+
+    FloatingPointError where the loss stops being a number.
+    """
+    images, labels = labelled.images, np.eye(dataset.DIGITS, dtype=np.float32)[labelled.labels]
+    part = dataset.parts(labelled, fold, recipe.validation_fraction, recipe.seed)
+    batch_size = min(recipe.batch_size, len(part.fitted))
+    steps = len(part.fitted) // batch_size  # an epoch; the rows left over are others in each
+    model = compiled(recipe, fold, steps)
+    history = _History(fold, report)
+    model.fit(
+        batches(images, labels, part.fitted, batch_size, recipe, fold),
+        steps_per_epoch=steps,
+        epochs=recipe.epochs,
+        validation_data=(images[part.validation], labels[part.validation]),
+        validation_batch_size=network.IMAGES_AT_ONCE,
+        callbacks=[
+            history,
+            keras.callbacks.EarlyStopping("val_loss", patience=recipe.patience, restore_best_weights=True),
+        ],
+        shuffle=False,  # `batches` owns the order
+        verbose=0,
+    )
+    return Member(network.packed(model), history.epochs)
+
+
+def compiled(recipe: Recipe, fold: int, steps: int) -> keras.Sequential:
+    """A new network for member `fold`, to be fitted in epochs of so many steps with one-cycle AdamW."""
+    seeds = iter(np.random.SeedSequence([recipe.seed, fold]).generate_state(32).tolist())
+    model = network.network(recipe.dropout_rate, seeds)
+    total = steps * recipe.epochs
+    warmup = round(recipe.warmup_fraction * total)
+    rate = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 25,
+        decay_steps=max(1, total - warmup),
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup,
+    )
+    model.compile(
+        optimizer=keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=False,  # on a CPU, XLA is several times slower
+    )
+    return model
+
+
+def batches(
+    images: np.ndarray, labels: np.ndarray, rows: np.ndarray, batch_size: int, recipe: Recipe, fold: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Every epoch's batches, one after another: images (b, 28, 28) uint8 as augmented, labels (b, 10) float32.
+
+    Order and augmentation come from (seed, fold, epoch): other ones in each epoch, the same in each run.
+    """
+    for epoch in range(recipe.epochs):
+        random = np.random.default_rng([recipe.seed, fold, epoch])
+        order = random.permutation(rows)
+        for step in range(len(rows) // batch_size):
+            chosen = order[step * batch_size : (step + 1) * batch_size]
+            moved = network.augmented(
+                images[chosen],
+                rotation=recipe.rotation,
+                zoom=recipe.zoom,
+                shift=recipe.shift,
+                shear=recipe.shear,
+                random=random,
+            )
+            yield moved, labels[chosen]
+
+
+class _History(keras.callbacks.Callback):
+    """Keeps and reports the epochs."""
+
+    def __init__(self, fold: int, report: Callable[[Epoch], None]):
+        super().__init__()
+        self.fold, self.report, self.epochs = fold, report, []
+
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
+            raise FloatingPointError(f"member {self.fold}, epoch {epoch + 1}: the loss is {logs['loss']}")
+        row = Epoch(self.fold, epoch + 1, logs["loss"], logs["val_loss"], logs["accuracy"], logs["val_accuracy"])
+        self.epochs.append(row)
+        self.report(row)

@@ -1,0 +1,137 @@
+"""The network, its augmentation, saving it byte for byte."""
+
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from stages.digits.backend import keras
+from stages.digits.dataset import DIGITS, SIDE
+
+MODELS = Path("data/models")
+IMAGES_AT_ONCE = 500  # for prediction: larger doesn't make it faster
+BEFORE_ZIP = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip archive can hold
+
+
+def network(dropout_rate: float, seeds: Iterator[int]) -> keras.Sequential:
+    """Images (n, 28, 28) uint8, ink 0–255 -> probabilities (n, 10) float32.
+
+    Everything random takes a seed of its own from `seeds`: Keras' global seed is shared by all threads
+    of a process, so what another thread draws would change this network.
+    """
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            _ink(),
+            layers.Rescaling(1 / 255, name="scale"),
+            layers.Reshape((SIDE, SIDE, 1), name="channel"),
+            *_convolution("conv1", 32, 5, next(seeds), pool=True),
+            *_convolution("conv2", 64, 3, next(seeds)),
+            *_convolution("conv3", 64, 3, next(seeds), pool=True),
+            *_convolution("conv4", 128, 3, next(seeds)),
+            layers.Flatten(name="flatten"),
+            layers.Dropout(dropout_rate, seed=next(seeds), name="dropout"),
+            layers.Dense(
+                DIGITS,
+                activation="softmax",
+                kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
+                name="digit",
+            ),
+        ],
+        name="digits",
+    )
+
+
+def _ink() -> keras.KerasTensor:
+    return keras.layers.Input((SIDE, SIDE), dtype="uint8", name="ink")
+
+
+def _convolution(name: str, filters: int, size: int, seed: int, pool: bool = False) -> list:
+    """Convolution, batch norm, ReLU; the pool comes first because it leaves them a quarter of the work."""
+    layers = keras.layers
+    return [
+        layers.Conv2D(
+            filters,
+            size,
+            use_bias=False,  # batch norm has one
+            kernel_initializer=keras.initializers.HeNormal(seed),
+            name=name,
+        ),
+        *([layers.MaxPooling2D(name=f"{name}_pool")] if pool else []),
+        layers.BatchNormalization(momentum=0.9, name=f"{name}_norm"),
+        layers.ReLU(name=f"{name}_relu"),
+    ]
+
+
+def augmented(
+    images: np.ndarray,
+    *,
+    rotation: float,
+    zoom: float,
+    shift: float,
+    shear: float,
+    random: np.random.Generator,
+) -> np.ndarray:
+    """The images (n, 28, 28) uint8, each turned, scaled, moved and sheared at random by one affine map.
+
+    Each is drawn evenly within ± `rotation` degrees, ± `zoom` of the size (across and down apart),
+    ± `shift` pixels and ± `shear` pixels across for a pixel down; what comes in from outside is 0.
+    """
+    draw = random.uniform(-1, 1, (6, len(images)))
+    angle = np.radians(rotation * draw[0])
+    across, down = 1 + zoom * draw[1], 1 + zoom * draw[2]
+    cos, sin, slant = np.cos(angle), np.sin(angle), shear * draw[3]
+    # Output pixel (x, y), seen from the centre, shows input pixel (a x + b y, c x + d y).
+    a, b = cos / across, (slant * cos - sin) / down
+    c, d = sin / across, (slant * sin + cos) / down
+    centre = (SIDE - 1) / 2
+    left = centre - (a + b) * centre + shift * draw[4]
+    top = centre - (c + d) * centre + shift * draw[5]
+    nothing = np.zeros_like(a)
+    transforms = np.stack([a, b, left, c, d, top, nothing, nothing], axis=1).astype(np.float32)
+    moved = keras.ops.image.affine_transform(
+        images[..., None].astype(np.float32), transforms, data_format="channels_last"
+    )
+    return np.asarray(keras.ops.round(moved[..., 0])).astype(np.uint8)
+
+
+def probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """What `model` gives each of images (n, 28, 28) uint8: (n, 10) float32, rows that sum to 1."""
+    return model.predict(images, batch_size=IMAGES_AT_ONCE, verbose=0)
+
+
+def path(fold: int) -> Path:
+    """Where `train` keeps member `fold`."""
+    return MODELS / f"member-{fold:02d}.keras"
+
+
+def packed(model: keras.Sequential) -> bytes:
+    """`model` as the bytes of a `.keras` file, without optimizer: the same bytes for the same weights.
+
+    Keras notes the date and the addresses of objects; both go, since nothing reads them back.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        keras.Sequential([_ink(), *model.layers], name=model.name).save(path)  # a new one has no optimizer
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in sorted(archive.namelist())}
+    metadata = json.loads(members["metadata.json"]) | {"date_saved": "1980-01-01@00:00:00"}
+    members["metadata.json"] = json.dumps(metadata, sort_keys=True).encode()
+    members["config.json"] = json.dumps(_without_addresses(json.loads(members["config.json"]))).encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name, BEFORE_ZIP), content)
+    return out.getvalue()
+
+
+def _without_addresses(config: object) -> object:
+    if isinstance(config, dict):
+        return {key: _without_addresses(value) for key, value in config.items() if key != "shared_object_id"}
+    if isinstance(config, list):
+        return [_without_addresses(value) for value in config]
+    return config

@@ -1,0 +1,118 @@
+"""Judge every labelled image by the member that never saw it, and show where it fails."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+
+from stages.digits import dataset, drawing, network
+from stages.digits.backend import keras
+
+METRICS = Path("metrics/evaluate.json")
+PLOTS = Path("plots")
+BINS = 10  # of confidence, equally wide
+
+
+def out_of_fold(labelled: dataset.Labelled) -> np.ndarray:
+    """Probabilities (n, 10) for all images, each from the member whose fold holds it out."""
+    probabilities = np.empty((len(labelled.images), dataset.DIGITS))
+    for fold in np.unique(labelled.folds):
+        held_out = labelled.folds == fold
+        probabilities[held_out] = network.probabilities(
+            keras.models.load_model(network.path(fold)), labelled.images[held_out]
+        )
+    return probabilities
+
+
+def calibration(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """A row for each bin of confidence that has images: its mean confidence, its accuracy, how many images."""
+    confidence = probabilities.max(axis=1)
+    scored = pd.DataFrame({"confidence": confidence, "accuracy": probabilities.argmax(axis=1) == labels})
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    table = scored.groupby(bins).agg(
+        confidence=("confidence", "mean"), accuracy=("accuracy", "mean"), images=("accuracy", "size")
+    )
+    return table.round(4)
+
+
+def metrics(probabilities: np.ndarray, labelled: dataset.Labelled, history: pd.DataFrame) -> dict[str, float]:
+    """The figures of the run, flat and rounded; shares are of 1."""
+    predicted = probabilities.argmax(axis=1)
+    right = predicted == labelled.labels
+    of_members = [right[labelled.folds == fold].mean() for fold in np.unique(labelled.folds)]
+    likelihood = probabilities[np.arange(len(right)), labelled.labels]
+    bins = calibration(probabilities, labelled.labels)
+    gaps = (bins["confidence"] - bins["accuracy"]).abs() * bins["images"]
+    kept = history.loc[history.groupby("member")["validation_loss"].idxmin()]
+    return {
+        "accuracy": round(float(right.mean()), 5),
+        "errors": int((~right).sum()),
+        "images": len(right),
+        "loss": round(float(-np.log(np.maximum(likelihood, 1e-7)).mean()), 5),
+        "macro_f1": round(float(f1_score(labelled.labels, predicted, average="macro")), 5),
+        "calibration_error": round(float(gaps.sum() / len(right)), 5),
+        "member_accuracy_mean": round(float(np.mean(of_members)), 5),
+        "member_accuracy_deviation": round(float(np.std(of_members, ddof=1)), 5),
+        "training_accuracy": round(float(kept["fitted_accuracy"].mean()), 5),
+        "validation_accuracy": round(float(kept["validation_accuracy"].mean()), 5),
+    }
+
+
+def per_class(predicted: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """Precision and recall of each digit, in long form: `digit, measure, value`."""
+    precision, recall, _, _ = precision_recall_fscore_support(labels, predicted, labels=range(10), zero_division=0)
+    table = pd.DataFrame({"digit": range(dataset.DIGITS), "precision": precision, "recall": recall})
+    return table.melt("digit", var_name="measure", value_name="value").round(5)
+
+
+def confusion_table(counts: np.ndarray) -> pd.DataFrame:
+    """A row for each pair of digits: `actual, predicted, images, share` of the actual digit."""
+    actual, predicted = np.indices(counts.shape).reshape(2, -1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return pd.DataFrame(
+        {"actual": actual, "predicted": predicted, "images": counts.ravel(), "share": shares.ravel().round(5)}
+    )
+
+
+def surest_mistakes(probabilities: np.ndarray, labelled: dataset.Labelled) -> np.ndarray:
+    """Rows of the mistaken images, the ones predicted with most confidence first."""
+    mistaken = np.flatnonzero(probabilities.argmax(axis=1) != labelled.labels)
+    return mistaken[np.argsort(-probabilities[mistaken].max(axis=1), kind="stable")]
+
+
+def write_table(name: str, table: pd.DataFrame) -> None:
+    table.to_csv(PLOTS / f"{name}.csv", index=False, lineterminator="\n")
+
+
+def main() -> None:
+    labelled = dataset.load_labelled(dataset.LABELLED)
+    history = pd.read_csv(network.MODELS / "history.csv")
+    probabilities = out_of_fold(labelled)
+    predicted = probabilities.argmax(axis=1)
+    counts = confusion_matrix(labelled.labels, predicted, labels=range(dataset.DIGITS))
+    mistaken = surest_mistakes(probabilities, labelled)
+    found = metrics(probabilities, labelled, history)
+
+    METRICS.parent.mkdir(parents=True, exist_ok=True)
+    PLOTS.mkdir(parents=True, exist_ok=True)
+    METRICS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    write_table("history", history.drop(columns="member").groupby("epoch", as_index=False).mean().round(5))
+    write_table("confusion", confusion_table(counts))
+    write_table("per_class", per_class(predicted, labelled.labels))
+    write_table("calibration", calibration(probabilities, labelled.labels))
+    drawing.save(drawing.history(history), PLOTS / "history.png")
+    drawing.save(drawing.confusion(counts), PLOTS / "confusion.png")
+    gallery = drawing.mistakes(
+        labelled.images[mistaken],
+        labelled.labels[mistaken],
+        predicted[mistaken],
+        probabilities[mistaken].max(axis=1),
+    )
+    drawing.save(gallery, PLOTS / "mistakes.png")
+    print(f"accuracy {found['accuracy']:.3%}: {found['errors']} of {found['images']} held-out images mistaken")
+
+
+if __name__ == "__main__":
+    main()

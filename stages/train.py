@@ -1,0 +1,52 @@
+"""Fit the members, one for each fold, and keep them as plain Keras models."""
+
+import shutil
+import time
+
+import pandas as pd
+
+from stages.digits import cluster, dataset, network, params
+from stages.digits.member import Epoch, Recipe
+
+
+class Progress:
+    """Says after each epoch how far the training is."""
+
+    def __init__(self, members: int, epochs: int):
+        self.members, self.epochs = members, epochs
+        self.done = 0
+
+    def __call__(self, row: Epoch) -> None:
+        if not self.done:
+            self.started = time.monotonic()  # not before: the first epoch is still slow
+        print(
+            f"member {row.member + 1}/{self.members}  epoch {row.epoch:2}/{self.epochs}"
+            f"  loss {row.fitted_loss:.4f}  accuracy {row.fitted_accuracy:.4f}"
+            f"  validation loss {row.validation_loss:.4f}  accuracy {row.validation_accuracy:.4f}"
+            f"  {self._left()}",
+            flush=True,
+        )
+        self.done += 1
+
+    def _left(self) -> str:
+        if not self.done:
+            return "estimating the time left"
+        seconds = (time.monotonic() - self.started) / self.done * (self.members * self.epochs - self.done - 1)
+        return f"at most {seconds / 60:.1f} min left"
+
+
+def main() -> None:
+    recipe = params.section("train", Recipe)
+    labelled = dataset.load_labelled(dataset.LABELLED)
+    members = cluster.fitted(labelled, recipe, Progress(int(labelled.folds.max()) + 1, recipe.epochs), print)
+
+    network.MODELS.mkdir(parents=True, exist_ok=True)
+    for fold, member in enumerate(members):
+        network.path(fold).write_bytes(member.model)
+    history = pd.DataFrame([row for member in members for row in member.history])
+    history.to_csv(network.MODELS / "history.csv", index=False, lineterminator="\n")
+    shutil.rmtree(cluster.KEPT)  # only now: until here a stopped run loses no member
+
+
+if __name__ == "__main__":
+    main()
