@@ -31,10 +31,9 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     confidence = probabilities.max(axis=1)
     scored = pd.DataFrame({"confidence": confidence, "accuracy": probabilities.argmax(axis=1) == labels})
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    table = scored.groupby(bins).agg(
+    return scored.groupby(bins).agg(
         confidence=("confidence", "mean"), accuracy=("accuracy", "mean"), images=("accuracy", "size")
     )
-    return table.round(4)
 
 
 def metrics(probabilities: np.ndarray, labelled: dataset.Labelled, history: pd.DataFrame) -> dict[str, float]:
@@ -49,14 +48,12 @@ def metrics(probabilities: np.ndarray, labelled: dataset.Labelled, history: pd.D
     return {
         "accuracy": round(float(right.mean()), 5),
         "errors": int((~right).sum()),
-        "images": len(right),
         "loss": round(float(-np.log(np.maximum(likelihood, 1e-7)).mean()), 5),
         "macro_f1": round(float(f1_score(labelled.labels, predicted, average="macro")), 5),
         "calibration_error": round(float(gaps.sum() / len(right)), 5),
-        "member_accuracy_mean": round(float(np.mean(of_members)), 5),
-        "member_accuracy_deviation": round(float(np.std(of_members, ddof=1)), 5),
-        "training_accuracy": round(float(kept["fitted_accuracy"].mean()), 5),
-        "validation_accuracy": round(float(kept["validation_accuracy"].mean()), 5),
+        "member_mean": round(float(np.mean(of_members)), 5),
+        "member_spread": round(float(np.std(of_members, ddof=1)), 5),
+        "training_accuracy": round(float(kept["train_accuracy"].mean()), 5),
     }
 
 
@@ -64,16 +61,14 @@ def per_class(predicted: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     """Precision and recall of each digit, in long form: `digit, measure, value`."""
     precision, recall, _, _ = precision_recall_fscore_support(labels, predicted, labels=range(10), zero_division=0)
     table = pd.DataFrame({"digit": range(dataset.DIGITS), "precision": precision, "recall": recall})
-    return table.melt("digit", var_name="measure", value_name="value").round(5)
+    return table.melt("digit", var_name="measure", value_name="value")
 
 
 def confusion_table(counts: np.ndarray) -> pd.DataFrame:
     """A row for each pair of digits: `actual, predicted, images, share` of the actual digit."""
     actual, predicted = np.indices(counts.shape).reshape(2, -1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    return pd.DataFrame(
-        {"actual": actual, "predicted": predicted, "images": counts.ravel(), "share": shares.ravel().round(5)}
-    )
+    return pd.DataFrame({"actual": actual, "predicted": predicted, "images": counts.ravel(), "share": shares.ravel()})
 
 
 def surest_mistakes(probabilities: np.ndarray, labelled: dataset.Labelled) -> np.ndarray:
@@ -83,7 +78,7 @@ def surest_mistakes(probabilities: np.ndarray, labelled: dataset.Labelled) -> np
 
 
 def write_table(name: str, table: pd.DataFrame) -> None:
-    table.to_csv(PLOTS / f"{name}.csv", index=False, lineterminator="\n")
+    table.round(5).to_csv(PLOTS / f"{name}.csv", index=False, lineterminator="\n")
 
 
 def main() -> None:
@@ -98,7 +93,7 @@ def main() -> None:
     METRICS.parent.mkdir(parents=True, exist_ok=True)
     PLOTS.mkdir(parents=True, exist_ok=True)
     METRICS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    write_table("history", history.drop(columns="member").groupby("epoch", as_index=False).mean().round(5))
+    write_table("history", history.drop(columns="member").groupby("epoch", as_index=False).mean())
     write_table("confusion", confusion_table(counts))
     write_table("per_class", per_class(predicted, labelled.labels))
     write_table("calibration", calibration(probabilities, labelled.labels))
@@ -111,7 +106,7 @@ def main() -> None:
         probabilities[mistaken].max(axis=1),
     )
     drawing.save(gallery, PLOTS / "mistakes.png")
-    print(f"accuracy {found['accuracy']:.3%}: {found['errors']} of {found['images']} held-out images mistaken")
+    print(f"accuracy {found['accuracy']:.3%}: {found['errors']} of {len(predicted)} held-out images mistaken")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ def statistics(labelled: kaggle.Table, unlabelled: kaggle.Table) -> dict[str, fl
     return {
         "labelled_rows": len(labelled.images),
         "unlabelled_rows": len(unlabelled.images),
+        "missing_values": labelled.missing + unlabelled.missing,
         "ink_mean": round(float(mean), 4),
         "ink_deviation": round(float(np.sqrt(histogram @ (ink - mean) ** 2 / histogram.sum())), 4),
         "blank_pixels": int((labelled.images.max(axis=0) == 0).sum()),
@@ -68,7 +69,8 @@ def main() -> None:
     balance.to_csv(PLOTS / "class_balance.csv", index=False, lineterminator="\n")
     drawing.save(drawing.samples(labelled.images, labelled.labels), PLOTS / "samples.png")
     print("\n".join(f"{name:22}{value:>12}" for name, value in found.items()))
-    print("\n".join(warnings(found)), file=sys.stderr)
+    for warning in warnings(found):
+        print(warning, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ class Progress:
             self.started = time.monotonic()  # not before: the first epoch is still slow
         print(
             f"member {row.member + 1}/{self.members}  epoch {row.epoch:2}/{self.epochs}"
-            f"  loss {row.fitted_loss:.4f}  accuracy {row.fitted_accuracy:.4f}"
+            f"  loss {row.train_loss:.4f}  accuracy {row.train_accuracy:.4f}"
             f"  validation loss {row.validation_loss:.4f}  accuracy {row.validation_accuracy:.4f}"
             f"  {self._left()}",
             flush=True,

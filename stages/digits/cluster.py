@@ -102,8 +102,8 @@ def _run(
         data = client.submit(Labelled, *labelled, key=f"labelled-{names[folds[0]]}")
         futures = {client.submit(_fit, data, fold, recipe, topic, key=names[fold]): fold for fold in folds}
     try:
-        for future, finished in distributed.as_completed(futures, with_results=True):
-            yield futures[future], finished
+        for future in distributed.as_completed(futures):
+            yield futures[future], future.result()
     except (distributed.CancelledError, OSError) as error:
         raise InputError(
             f"the Dask scheduler at {client.scheduler.address} was lost ({type(error).__name__}); "

@@ -39,8 +39,8 @@ def history(rows: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(10, 4), layout="constrained")
     epochs = rows["epoch"].max()
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for part, colour in (("fitted", FITTED), ("validation", VALIDATION)):
-            label = "train, as augmented" if part == "fitted" else "validation"
+        for part, colour in (("train", FITTED), ("validation", VALIDATION)):
+            label = "train, as augmented" if part == "train" else "validation"
             sns.lineplot(
                 rows, x="epoch", y=f"{part}_{quantity}", ax=axes, color=colour, label=label,
                 errorbar=("pi", 100), marker="o" if epochs <= 30 else None,

@@ -30,13 +30,13 @@ class Recipe(params.Section):
 
 
 class Epoch(NamedTuple):
-    """A row of the training history; accuracies and losses are means over images, after augmentation for `fitted`."""
+    """A row of the training history; means over images; `train` is over augmented ones, with dropout."""
 
     member: int
     epoch: int  # from 1
-    fitted_loss: float
+    train_loss: float
     validation_loss: float
-    fitted_accuracy: float
+    train_accuracy: float
     validation_accuracy: float
 
 

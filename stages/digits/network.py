@@ -33,6 +33,7 @@ def network(dropout_rate: float, seeds: Iterator[int]) -> keras.Sequential:
             *_convolution("conv2", 64, 3, next(seeds)),
             *_convolution("conv3", 64, 3, next(seeds), pool=True),
             *_convolution("conv4", 128, 3, next(seeds)),
+            *_convolution("conv5", 128, 2, next(seeds)),
             layers.Flatten(name="flatten"),
             layers.Dropout(dropout_rate, seed=next(seeds), name="dropout"),
             layers.Dense(

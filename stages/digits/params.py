@@ -3,6 +3,7 @@
 import difflib
 import re
 from pathlib import Path
+from reprlib import repr as shown
 from typing import Annotated, TypeVar
 
 import yaml
@@ -13,7 +14,7 @@ from stages.digits.errors import InputError
 PARAMS = Path("params.yaml")
 
 Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]  # NumPy's end at 2**32: room for seed + fold
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -41,7 +42,7 @@ def section(name: str, declared: type[Declared]) -> Declared:
     """Section `name` of params.yaml, checked against what the stage declared; InputError names the key."""
     found = _all().get(name)
     if not isinstance(found, dict):
-        raise InputError(f"{PARAMS}: {name}: found {found!r}, expected a section with {_listed(declared)}")
+        raise InputError(f"{PARAMS}: {name}: found {shown(found)}, expected a section with {_listed(declared)}")
     try:
         return declared(**found)
     except (ValidationError, TypeError) as error:
@@ -52,7 +53,9 @@ def raw() -> Path:
     """The directory or .zip with the user's CSV files."""
     found = _all().get("raw")
     if not isinstance(found, str) or not found:
-        raise InputError(f"{PARAMS}: raw: found {found!r}, expected the path of a directory or .zip with train.csv")
+        raise InputError(
+            f"{PARAMS}: raw: found {shown(found)}, expected the path of a directory or .zip with train.csv"
+        )
     return Path(found)
 
 
@@ -61,10 +64,10 @@ def _all() -> dict:
         loaded = yaml.load(PARAMS.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise InputError(f"{PARAMS}: missing here: run this from the project's top folder") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter: bytes that are no text, dates that are none
         raise InputError(f"{PARAMS}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(loaded, dict):
-        raise InputError(f"{PARAMS}: found {type(loaded).__name__}, expected sections")
+        raise InputError(f"{PARAMS}: found {shown(loaded)}, expected sections")
     return loaded
 
 
@@ -75,7 +78,8 @@ def _listed(declared: type[Section]) -> str:
 def _explained(name: str, declared: type[Section], error: ValidationError | TypeError) -> str:
     if isinstance(error, TypeError):  # a key that is no string
         return f"{PARAMS}: {name}: keys must be words, expected {_listed(declared)}"
-    first = error.errors()[0]
+    # A misspelt key is also a missing one: what the user wrote comes first.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in (name, *first["loc"]))
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(first["loc"][-1]), declared.model_fields, n=1)
@@ -84,4 +88,4 @@ def _explained(name: str, declared: type[Section], error: ValidationError | Type
     if first["type"] == "missing":
         return f"{PARAMS}: {key}: missing; expected {_listed(declared)}"
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{PARAMS}: {key}: found {first['input']!r}, expected {expected}"
+    return f"{PARAMS}: {key}: found {shown(first['input'])}, expected {expected}"
