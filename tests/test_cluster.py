@@ -1,0 +1,173 @@
+"""Members on Dask: real schedulers and workers in processes of their own, and what happens when they die."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import dask
+import pytest
+
+from stages.digits import cluster, dataset, member
+from stages.digits.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 120  # seconds, until a test gives up waiting for another process
+
+
+def ignore(_: object) -> None:
+    pass
+
+
+def wait_for(happened: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def finished() -> list[Path]:
+    return [path for path in cluster.KEPT.glob("*") if path.suffix != ".part"]
+
+
+@contextmanager
+def process(*command: str, log: Path, folder: Path = ROOT) -> Iterator[subprocess.Popen]:
+    """A process group of its own, so that it can be killed with all its children."""
+    with log.open("wb") as output:
+        started = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield started
+    finally:
+        kill(started)
+
+
+def kill(started: subprocess.Popen) -> None:
+    if started.poll() is None:
+        os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+
+
+@contextmanager
+def scheduler(folder: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["dask", "scheduler", "--host", "127.0.0.1", "--port", str(port), "--dashboard-address", "127.0.0.1:0"]
+    with process(*command, log=folder / "scheduler.log") as started:
+        yield f"tcp://127.0.0.1:{port}", started
+
+
+def worker(address: str, folder: Path, name: str):
+    options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(folder), "--name", name]
+    return process("dask", "worker", address, *options, log=folder / f"{name}.log")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def expected(labelled, recipe) -> list[member.Member]:
+    """The members as one process fits them, one after the other."""
+    return [member.fit(labelled, fold, recipe, ignore) for fold in range(3)]
+
+
+def test_local_workers_fit_the_same_bytes(labelled, recipe, expected):
+    heard = []
+    assert cluster.fitted(labelled, recipe, heard.append, ignore) == expected
+    assert sorted(heard) == sorted(row for one in expected for row in one.history)
+
+
+def test_a_worker_killed_mid_way_costs_a_retry_and_no_bit(folder, labelled, recipe, expected):
+    with (
+        scheduler(folder) as (address, _),
+        worker(address, folder, "doomed") as doomed,
+        worker(address, folder, "lasting"),
+        dask.config.set({"scheduler-address": address}),
+    ):
+        killed = []
+
+        def kill_one(_: member.Epoch) -> None:
+            if not killed:
+                killed.append(doomed.pid)
+                os.kill(doomed.pid, signal.SIGKILL)
+
+        assert cluster.fitted(labelled, recipe, kill_one, ignore) == expected
+        assert killed
+
+
+def test_a_lost_scheduler_is_said_in_one_line_and_finished_members_stay(folder, labelled, recipe, expected):
+    with (
+        scheduler(folder) as (address, started),
+        worker(address, folder, "only"),
+        dask.config.set({"scheduler-address": address, "distributed.comm.timeouts.connect": "2s"}),
+        pytest.raises(InputError) as lost,
+    ):
+        Thread(target=lambda: (wait_for(finished), kill(started))).start()
+        cluster.fitted(labelled, recipe, ignore, ignore)
+    assert address in str(lost.value)
+    assert "\n" not in str(lost.value)
+    notes = []
+    assert cluster.fitted(labelled, recipe, ignore, notes.append) == expected
+    assert "members were finished before and are kept" in notes[0]
+
+
+def test_no_scheduler_at_the_address_is_said_in_one_line(labelled, recipe):
+    nowhere = {"scheduler-address": "tcp://127.0.0.1:1", "distributed.comm.timeouts.connect": "1s"}
+    with dask.config.set(nowhere), pytest.raises(InputError, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"):
+        cluster.fitted(labelled, recipe, ignore, ignore)
+
+
+def test_killed_with_everything_the_next_run_fits_only_what_is_missing(folder, labelled, recipe, expected):
+    dataset.LABELLED.parent.mkdir(parents=True)
+    dataset.save_labelled(dataset.LABELLED, labelled)
+    settings = "\n".join(f"  {key}: {value}" for key, value in recipe.model_dump().items())
+    Path("params.yaml").write_text(f"train:\n{settings}\n", encoding="utf-8")
+    with process("stages.train", log=folder / "first.log", folder=folder) as first:
+        wait_for(finished)
+        kill(first)
+    before = len(finished())
+    assert before < 3, "the run was over before it could be killed"
+    with process("stages.train", log=folder / "second.log", folder=folder) as second:
+        assert second.wait() == 0
+    log = (folder / "second.log").read_text()
+    assert f"{before} of 3 members were finished before" in log
+    assert [path.read_bytes() for path in sorted((folder / "data/models").glob("*.keras"))] == [
+        one.model for one in expected
+    ]
+    assert not cluster.KEPT.exists()
+
+
+@pytest.mark.parametrize("change", ["recipe", "fold", "image", "label", "code"])
+def test_whatever_a_member_depends_on_is_in_its_name(labelled, recipe, monkeypatch, tmp_path, change):
+    before = cluster.member_name(labelled, 0, recipe)
+    assert cluster.member_name(labelled, 0, recipe) == before
+    fold, images, labels = 0, labelled.images.copy(), labelled.labels.copy()
+    if change == "recipe":
+        recipe = recipe.model_copy(update={"zoom": 0.13})
+    elif change == "fold":
+        fold = 1
+    elif change == "image":
+        images[5, 5, 5] ^= 1
+    elif change == "label":
+        labels[5] = (labels[5] + 1) % 10
+    else:
+        edited = tmp_path / "member.py"
+        edited.write_bytes(Path(member.__file__).read_bytes() + b"\n")
+        monkeypatch.setattr(member, "__file__", str(edited))
+    assert cluster.member_name(dataset.Labelled(images, labels, labelled.folds), fold, recipe) != before

@@ -1,0 +1,117 @@
+"""dvc.yaml lists what each stage imports, reads and writes: exactly that, or DVC keeps stale results without a word."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.digits import params
+
+ROOT = Path(__file__).parents[1]
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES = PIPELINE["stages"]
+
+
+def paths(stage: str, key: str) -> set[str]:
+    entries = (entry if isinstance(entry, str) else next(iter(entry)) for entry in STAGES[stage][key])
+    return {entry.replace("${raw}", "data/sample") for entry in entries}
+
+
+def imported(source: Path) -> Iterator[Path]:
+    """The project's modules that `source` imports, and what those import; packages themselves compute nothing."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{name}" for name in names)]
+        for name in names:
+            module = ROOT / (name.replace(".", "/") + ".py")
+            if name.startswith("stages") and module.exists():
+                yield module
+                yield from imported(module)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_code_deps_are_the_modules_a_stage_imports(stage):
+    script = ROOT / "stages" / f"{stage}.py"
+    expected = {str(module.relative_to(ROOT)) for module in (script, *imported(script))}
+    assert {path for path in paths(stage, "deps") if path.endswith(".py")} == expected
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "stages/digits").glob("*.py")), ids=lambda path: path.name)
+def test_what_we_know_imports_no_stage(module):
+    assert all(path.parent.name == "digits" for path in imported(module))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_stage_imports_a_stage(stage):
+    assert all(path.parent.name == "digits" for path in imported(ROOT / "stages" / f"{stage}.py"))
+
+
+def test_stage_script_and_section_have_one_name():
+    sections = set(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))) - {"raw"}
+    assert sections <= set(STAGES)
+    assert {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"} == set(STAGES)
+    assert all(STAGES[stage]["cmd"] == f"python -m stages.{stage}" for stage in STAGES)
+
+
+def test_train_has_only_cached_outputs_and_every_metric_and_plot_is_in_git():
+    assert STAGES["train"]["outs"] == ["data/models"]
+    uncached = {next(iter(entry)) for stage in STAGES.values() for entry in stage["outs"] if isinstance(entry, dict)}
+    assert uncached == {path for stage in STAGES for path in paths(stage, "outs") if not path.startswith("data/")}
+
+
+@pytest.fixture(scope="module")
+def touched(tmp_path_factory, small_params) -> dict[str, tuple[set[str], set[str], set[str]]]:
+    """For each stage, run in the order of dvc.yaml: the files it read, those it wrote, the sections it asked for."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "params.yaml").write_text(small_params, encoding="utf-8")
+    read, written, asked = set(), set(), set()
+
+    def listen(event: str, arguments: tuple) -> None:
+        if event == "open" and isinstance(arguments[0], str) and arguments[1] is not None:
+            path = Path(arguments[0]).absolute()
+            if path.is_relative_to(folder):
+                (written if set(arguments[1]) & set("wax") else read).add(str(path.relative_to(folder)))
+
+    sys.addaudithook(listen)  # for good, but deaf outside this folder
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        section, raw = params.section, params.raw
+        patch.setattr(params, "section", lambda name, declared: asked.add(name) or section(name, declared))
+        patch.setattr(params, "raw", lambda: asked.add("raw") or raw())
+        for stage in STAGES:
+            read.clear(), written.clear(), asked.clear()
+            import_module(f"stages.{stage}").main()
+            found[stage] = (set(read), set(written), set(asked))
+    return found
+
+
+def covered(files: set[str], listed: set[str]) -> set[str]:
+    """Each file as the listed path that is it or holds it, else as itself."""
+    return {next((path for path in listed if file == path or file.startswith(f"{path}/")), file) for file in files}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_data_deps_are_the_files_a_stage_reads(stage, touched):
+    read, written, _ = touched[stage]
+    own = {file for file in read if file.startswith("data/members/") or file in written} | {"params.yaml"}
+    listed = {path for path in paths(stage, "deps") if not path.endswith(".py")}
+    assert covered(read - own, listed) == listed
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_outs_are_the_files_a_stage_writes(stage, touched):
+    _, written, _ = touched[stage]
+    listed = paths(stage, "outs")
+    assert covered({file for file in written if not file.startswith("data/members/")}, listed) == listed
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_are_the_sections_a_stage_asks_for(stage, touched):
+    _, _, asked = touched[stage]
+    assert set(STAGES[stage].get("params", [])) == asked

@@ -1,0 +1,173 @@
+"""The pictures: what they show, and that they are the same bytes each time."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from stages.digits import drawing
+
+HISTORY = pd.DataFrame(
+    {
+        "member": [0, 0, 1, 1],
+        "epoch": [1, 2, 1, 2],
+        "train_loss": [1.0, 0.5, 2.0, 0.7],
+        "validation_loss": [0.8, 0.4, 0.6, 0.2],
+        "train_accuracy": [0.5, 0.8, 0.7, 0.9],
+        "validation_accuracy": [0.6, 0.9, 0.8, 0.9],
+    }
+)
+COUNTS = np.diag(np.arange(90, 100))
+COUNTS[4, 9], COUNTS[7, 1] = 6, 3
+
+
+def confusion() -> Figure:
+    return drawing.confusion(COUNTS)
+
+
+def history() -> Figure:
+    return drawing.history(HISTORY)
+
+
+def samples() -> Figure:
+    images = np.arange(20 * 784).reshape(20, 28, 28).astype(np.uint8)
+    return drawing.samples(images, np.tile(np.arange(10), 2), each=2)
+
+
+def mistakes(count: int = 3) -> Figure:
+    images = np.zeros((count, 28, 28), dtype=np.uint8)
+    images[:, 5, 5] = np.arange(count) + 1
+    return drawing.mistakes(images, np.arange(count) % 10, (np.arange(count) + 1) % 10, np.linspace(0.99, 0.4, count))
+
+
+@pytest.fixture(scope="module")
+def confused() -> Figure:
+    return confusion()
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def shown(figure: Figure) -> list[np.ndarray]:
+    return [np.asarray(image.get_array()) for axes in figure.axes for image in axes.images]
+
+
+def titles(figure: Figure) -> list[str]:
+    return [axes.get_title() for axes in figure.axes if axes.get_title()]
+
+
+@pytest.mark.parametrize("draw", [confusion, history, samples, mistakes])
+def test_a_picture_is_a_png_with_the_same_bytes_each_time(draw, tmp_path):
+    drawing.save(draw(), tmp_path / "first.png")
+    drawing.save(draw(), tmp_path / "second.png")
+    content = (tmp_path / "first.png").read_bytes()
+    assert content == (tmp_path / "second.png").read_bytes()
+    with Image.open(io.BytesIO(content)) as picture:
+        assert picture.format == "PNG"
+        assert picture.getextrema()[0] == (0, 255)  # something dark on white
+        assert "Software" not in picture.info
+
+
+def test_samples_show_the_first_images_of_each_digit_in_its_row():
+    figure = samples()
+    images = np.arange(20 * 784).reshape(20, 28, 28).astype(np.uint8)
+    drawn = shown(figure)
+    assert len(drawn) == 20
+    for digit in range(10):
+        assert np.array_equal(drawn[2 * digit], images[digit])
+        assert np.array_equal(drawn[2 * digit + 1], images[digit + 10])
+        assert figure.axes[2 * digit].get_ylabel() == str(digit)
+
+
+def test_samples_leave_room_where_a_digit_has_few_images():
+    figure = drawing.samples(np.zeros((3, 28, 28), dtype=np.uint8), np.array([1, 1, 8]), each=4)
+    assert len(figure.axes) == 40
+    assert [len(axes.images) for axes in figure.axes[4:8]] == [1, 1, 0, 0]
+    assert len(shown(figure)) == 3
+
+
+def test_ink_is_dark_on_the_same_scale_in_every_image():
+    [image] = drawing.mistakes(np.full((1, 28, 28), 7, dtype=np.uint8), [1], [2], [0.5]).axes[0].images
+    assert image.get_clim() == (0, 255)
+    assert image.cmap(0)[:3] == (1, 1, 1)
+
+
+def test_confusion_shows_the_counts_and_leaves_zeros_out(confused):
+    found = texts(confused)
+    assert sorted(text for text in found if text and "\n" not in text) == ["3", "6"]
+    assert found.count("") == 90 - 2
+    assert [text.split("\n")[0] for text in found if "\n" in text] == [str(count) for count in range(90, 100)]
+
+
+def test_confusion_shows_actual_down_and_predicted_across(confused):
+    axes = confused.axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "actual")
+    places = {text.get_text(): text.get_position() for text in axes.texts}
+    assert places["6"] == (9.5, 4.5)
+    assert places["94\n94.0 %"] == (4.5, 4.5)
+
+
+def test_confusion_colours_the_share_of_the_actual_digit(confused):
+    shares = confused.axes[0].collections[0].get_array().reshape(10, 10)
+    assert shares[4, 9] == pytest.approx(6.0)
+    assert shares[7, 1] == pytest.approx(3.0)
+    assert shares.mask.diagonal().all()
+
+
+def test_confusion_says_how_many_are_mistaken(confused):
+    assert titles(confused) == [f"9 of {COUNTS.sum()} held-out images mistaken"]
+
+
+def test_confusion_of_a_flawless_run_can_be_drawn(tmp_path):
+    figure = drawing.confusion(np.diag([5] * 10))
+    drawing.save(figure, tmp_path / "confusion.png")
+    assert titles(figure) == ["0 of 50 held-out images mistaken"]
+
+
+def test_mistakes_are_titled_with_actual_predicted_and_confidence():
+    assert titles(mistakes(3)) == ["0 read as 1\n99 % sure", "1 read as 2\n70 % sure", "2 read as 3\n40 % sure"]
+
+
+def test_mistakes_show_their_images_in_the_given_order():
+    assert [image[5, 5] for image in shown(mistakes(3))] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("count", "drawn", "headline"),
+    [
+        (0, 0, "no mistakes"),
+        (1, 1, "all 1 mistakes, the surest first"),
+        (9, 9, "all 9 mistakes, the surest first"),
+        (10, 9, "the 9 surest of 10 mistakes, the surest first"),
+    ],
+)
+def test_mistakes_are_shown_up_to_a_page(count, drawn, headline, monkeypatch):
+    monkeypatch.setattr(drawing, "MOST_MISTAKES", 9)
+    figure = mistakes(count)
+    assert len(shown(figure)) == len(titles(figure)) == drawn
+    assert figure.get_suptitle() == headline
+
+
+def test_no_mistakes_can_be_drawn(tmp_path):
+    drawing.save(mistakes(0), tmp_path / "mistakes.png")
+    assert (tmp_path / "mistakes.png").stat().st_size > 0
+
+
+def test_history_shows_the_mean_and_the_range_of_the_members():
+    loss, accuracy = history().axes
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
+    fitted, validation = loss.lines[:2]
+    assert fitted.get_ydata() == pytest.approx([1.5, 0.6])
+    assert validation.get_ydata() == pytest.approx([0.7, 0.3])
+    assert accuracy.lines[1].get_ydata() == pytest.approx([0.7, 0.9])
+    low, high = loss.collections[0].get_paths()[0].get_extents().intervaly
+    assert (low, high) == pytest.approx((0.5, 2.0))
+
+
+def test_history_names_both_parts():
+    legend = history().axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["train, as augmented", "validation"]

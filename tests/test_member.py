@@ -1,0 +1,134 @@
+"""Fitting one member: what it learns from, and that the same inputs give the same bytes."""
+
+import random
+import threading
+
+import numpy as np
+import pytest
+
+from stages.digits import dataset, member, network
+from stages.digits.backend import keras
+
+
+def ignore(_: member.Epoch) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def fitted(labelled, recipe) -> member.Member:
+    return member.fit(labelled, 1, recipe, ignore)
+
+
+def test_a_network_memorises_one_batch(labelled, recipe):
+    still = recipe.model_copy(
+        update={"dropout_rate": 0.0, "label_smoothing": 0.0, "weight_decay": 0.0, "epochs": 1, "warmup_fraction": 0.0}
+    )
+    model = member.compiled(still, fold=0, steps=1000)
+    images, labels = labelled.images[:40], np.eye(10)[labelled.labels[:40]]
+    for _ in range(60):
+        model.train_on_batch(images, labels)
+    assert (network.probabilities(model, images).argmax(axis=1) == labelled.labels[:40]).all()
+
+
+def test_two_epochs_see_other_orders_and_other_augmentations(labelled, recipe):
+    rows = np.arange(40)
+    seen = list(member.batches(labelled.images, labelled.labels, rows, 40, recipe, 0))
+    (first, first_labels), (second, second_labels) = seen[:2]
+    assert not np.array_equal(first_labels, second_labels)
+    assert np.array_equal(np.sort(first_labels), np.sort(second_labels))
+    unmoved = {image.tobytes() for image in first}
+    assert not any(image.tobytes() in unmoved for image in second)
+
+
+def test_the_same_seed_gives_the_same_batches_and_another_fold_others(labelled, recipe):
+    def first(fold: int) -> np.ndarray:
+        return next(member.batches(labelled.images, labelled.labels, np.arange(40), 40, recipe, fold))[0]
+
+    assert np.array_equal(first(0), first(0))
+    assert not np.array_equal(first(0), first(1))
+
+
+def test_every_fitted_image_is_seen_once_an_epoch(labelled, recipe):
+    still = recipe.model_copy(update={"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "shear": 0.0, "epochs": 1})
+    rows = np.arange(60)
+    seen = np.concatenate(
+        [images for images, _ in member.batches(labelled.images, labelled.labels, rows, 20, still, 0)]
+    )
+    assert sorted(image.tobytes() for image in seen) == sorted(image.tobytes() for image in labelled.images[rows])
+
+
+def test_the_same_inputs_give_the_same_bytes_whatever_another_thread_draws(labelled, recipe, fitted):
+    stop = threading.Event()
+
+    def draw() -> None:
+        while not stop.wait(0.0005):
+            random.random()
+            np.random.random()  # noqa: NPY002 (the global state is the point)
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        beside = member.fit(labelled, 1, recipe, ignore)
+    finally:
+        stop.set()
+        thread.join()
+    assert beside == fitted
+
+
+def test_another_seed_gives_other_bytes(labelled, recipe, fitted):
+    other = recipe.model_copy(update={"seed": recipe.seed + 1})
+    assert member.fit(labelled, 1, other, ignore).model != fitted.model
+
+
+def test_a_member_never_learns_from_its_held_out_fold(labelled, recipe, fitted):
+    """Nothing that stands in the fold can change the member: neither images nor labels."""
+    held_out = labelled.folds == 1
+    images, labels = labelled.images.copy(), labelled.labels.copy()
+    images[held_out] = 255 - images[held_out]
+    labels[held_out] = (labels[held_out] + 1) % 10
+    changed = dataset.Labelled(images, labels, labelled.folds)
+    assert member.fit(changed, 1, recipe, ignore) == fitted
+
+
+def test_the_kept_weights_are_those_of_the_epoch_with_the_lowest_validation_loss(labelled, recipe, tmp_path):
+    """A rate that is far too high after a good first epoch makes later epochs worse."""
+    wild = recipe.model_copy(update={"epochs": 6, "patience": 2, "learning_rate": 0.3, "warmup_fraction": 0.5})
+    wildly = member.fit(labelled, 0, wild, ignore)
+    losses = [row.validation_loss for row in wildly.history]
+    best = int(np.argmin(losses))
+    assert best < len(losses) - 1, "the test needs an epoch that is worse than one before it"
+    path = tmp_path / "model.keras"
+    path.write_bytes(wildly.model)
+    validation = dataset.parts(labelled, 0, wild.validation_fraction, wild.seed).validation
+    predicted = network.probabilities(keras.models.load_model(path), labelled.images[validation]).argmax(axis=1)
+    accuracy = (predicted == labelled.labels[validation]).mean()
+    assert accuracy == pytest.approx(wildly.history[best].validation_accuracy, abs=1e-6)
+
+
+def test_a_member_stops_when_validation_no_longer_improves(labelled, recipe):
+    hopeless = recipe.model_copy(update={"epochs": 12, "patience": 1, "learning_rate": 3.0})
+    assert len(member.fit(labelled, 0, hopeless, ignore).history) < 12
+
+
+def test_each_epoch_is_reported_as_it_ends(labelled, recipe):
+    heard = []
+    again = member.fit(labelled, 1, recipe, heard.append)
+    assert heard == again.history
+    assert [row.epoch for row in heard] == list(range(1, recipe.epochs + 1))
+    assert {row.member for row in heard} == {1}
+
+
+def test_training_that_diverges_says_where(labelled, recipe):
+    with pytest.raises(FloatingPointError, match="member 0, epoch 1"):
+        member.fit(labelled, 0, recipe.model_copy(update={"learning_rate": 1e30, "warmup_fraction": 0.0}), ignore)
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing(recipe):
+    rate = member.compiled(recipe.model_copy(update={"epochs": 4}), fold=0, steps=100).optimizer._learning_rate
+    values = [float(rate(step)) for step in range(401)]
+    peak = int(np.argmax(values))
+    assert peak == round(400 * recipe.warmup_fraction)
+    assert values[peak] == pytest.approx(recipe.learning_rate)
+    assert values[-1] == pytest.approx(0, abs=1e-6)
+    assert values[:peak] == sorted(values[:peak])
+    assert values[peak:] == sorted(values[peak:], reverse=True)

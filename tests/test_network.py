@@ -1,0 +1,132 @@
+"""The network: what it takes and gives, its augmentation, its bytes."""
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from stages.digits import network
+from stages.digits.backend import keras, tf
+
+STILL = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "shear": 0.0}
+
+
+def seeds(start: int = 0):
+    return iter(range(start, start + 32))
+
+
+def moved(images: np.ndarray, seed: int = 0, **limits: float) -> np.ndarray:
+    return network.augmented(images, **(STILL | limits), random=np.random.default_rng(seed))
+
+
+@pytest.fixture
+def dot() -> np.ndarray:
+    """One image with a 2 x 2 dot right of its centre."""
+    image = np.zeros((1, 28, 28), dtype=np.uint8)
+    image[0, 13:15, 20:22] = 200
+    return image
+
+
+def centre_of_ink(image: np.ndarray) -> tuple[float, float]:
+    rows, columns = np.indices(image.shape)
+    return (rows * image).sum() / image.sum(), (columns * image).sum() / image.sum()
+
+
+def test_raw_ink_in_probabilities_out():
+    images = np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype=np.uint8)
+    probabilities = network.probabilities(network.network(0.4, seeds()), images)
+    assert probabilities.shape == (7, 10)
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_network_scales_the_ink_itself():
+    model = network.network(0.4, seeds())
+    scaled = keras.Sequential(model.layers[:1])(np.full((1, 28, 28), 255, dtype=np.uint8))
+    assert np.asarray(scaled).max() == pytest.approx(1)
+
+
+def test_same_seeds_same_weights_and_other_seeds_others():
+    first, again, other = (network.network(0.4, seeds(start)).get_weights()[0] for start in (0, 0, 100))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_every_random_layer_has_a_seed_of_its_own():
+    config = network.network(0.4, seeds()).get_config()
+    found = []
+    for layer in config["layers"]:
+        initializer = layer["config"].get("kernel_initializer")
+        if initializer:
+            found.append(initializer["config"]["seed"])
+        if "rate" in layer["config"]:
+            found.append(layer["config"]["seed"])
+    assert len(found) >= 4
+    assert None not in found
+    assert len(set(found)) == len(found)
+
+
+def test_augmentation_at_zero_strength_changes_nothing():
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+    assert np.array_equal(moved(images), images)
+
+
+def test_augmented_images_stay_ink():
+    images = np.random.default_rng(0).integers(0, 256, (50, 28, 28), dtype=np.uint8)
+    after = moved(images, rotation=15, zoom=0.2, shift=3, shear=0.2)
+    assert after.dtype == np.uint8
+    assert after.shape == images.shape
+
+
+def test_each_image_of_a_batch_is_moved_otherwise(dot):
+    after = moved(np.repeat(dot, 6, axis=0), rotation=30)
+    assert len(np.unique(after.reshape(6, -1), axis=0)) == 6
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rotation_keeps_the_distance_from_the_centre_and_within_its_limit(dot, seed):
+    row, column = centre_of_ink(moved(dot, seed, rotation=30)[0])
+    assert np.hypot(row - 13.5, column - 13.5) == pytest.approx(7, abs=0.3)
+    assert abs(np.degrees(np.arctan2(row - 13.5, column - 13.5))) <= 31
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shift_moves_by_at_most_its_pixels(dot, seed):
+    row, column = centre_of_ink(moved(dot, seed, shift=3)[0])
+    assert abs(row - 13.5) <= 3.1
+    assert 0.05 < abs(column - 20.5) <= 3.1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_zoom_changes_the_distance_from_the_centre_by_at_most_its_share(dot, seed):
+    row, column = centre_of_ink(moved(dot, seed, zoom=0.2)[0])
+    assert row == pytest.approx(13.5, abs=0.1)
+    assert 7 / 1.25 - 0.3 <= column - 13.5 <= 7 * 1.25 + 0.3
+
+
+def test_packed_models_load_in_plain_keras_and_predict_the_same(tmp_path):
+    model = network.network(0.4, seeds())
+    images = np.random.default_rng(0).integers(0, 256, (9, 28, 28), dtype=np.uint8)
+    path = tmp_path / "model.keras"
+    path.write_bytes(network.packed(model))
+    loaded = keras.models.load_model(path)
+    assert np.array_equal(network.probabilities(loaded, images), network.probabilities(model, images))
+    assert getattr(loaded, "optimizer", None) is None
+
+
+def test_packed_bytes_depend_on_the_weights_alone(tmp_path, monkeypatch):
+    first = network.packed(network.network(0.4, seeds()))
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    for _ in range(3):
+        keras.layers.Dense(1)  # moves Keras' counters of names
+    assert network.packed(network.network(0.4, seeds())) == first
+    path = tmp_path / "model.keras"
+    path.write_bytes(first)
+    with zipfile.ZipFile(path) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    assert network.packed(network.network(0.4, seeds(5))) != first
+
+
+def test_one_thread_on_the_cpu():
+    assert tf.config.threading.get_intra_op_parallelism_threads() == 1
+    assert tf.config.threading.get_inter_op_parallelism_threads() == 1
+    assert tf.config.get_visible_devices("GPU") == []

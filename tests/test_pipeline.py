@@ -1,0 +1,108 @@
+"""The whole pipeline in DVC's hands, in a clone with small parameters."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(folder: Path, *command: str) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def dvc(folder: Path, *command: str) -> str:
+    return run(folder, sys.executable, "-m", "dvc", *command)
+
+
+def ran(log: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", log)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    """What `git clone` would give if all that git doesn't ignore were committed."""
+    folder = tmp_path_factory.mktemp("clone")
+    names = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
+    for name in filter(lambda name: (ROOT / name).is_file(), names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    run(folder, "git", "init", "--quiet")
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "--quiet", "-m", "clone")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(clone, small_params) -> Path:
+    """The clone after `dvc repro` with small parameters."""
+    (clone / "params.yaml").write_text(small_params, encoding="utf-8")
+    assert ran(dvc(clone, "repro")) == ["sample", "prepare", "train", "evaluate", "submit"]
+    return clone
+
+
+def test_the_committed_lock_file_is_in_step_with_code_and_parameters(clone):
+    assert ran(dvc(clone, "repro", "--dry", "--allow-missing")) == []
+
+
+def test_the_pipeline_ends_with_a_valid_submission(finished):
+    lines = (finished / "data/submission.csv").read_bytes().decode().split("\n")
+    asked_for = (finished / "data/sample/sample_submission.csv").read_text(encoding="utf-8").split("\n")
+    assert lines[0] == "ImageId,Label"
+    assert [line.split(",")[0] for line in lines] == [line.split(",")[0] for line in asked_for]
+    assert all(re.fullmatch(r"\d+,\d", line) for line in lines[1:-1])
+
+
+def test_a_second_run_does_nothing(finished):
+    assert ran(dvc(finished, "repro")) == []
+
+
+def test_metrics_and_plots_are_readable_and_not_ignored_by_git(finished):
+    assert "accuracy" in dvc(finished, "metrics", "show")
+    changed = run(finished, "git", "status", "--porcelain")
+    assert " M metrics/evaluate.json" in changed
+    assert "??" not in changed, "something the pipeline writes is neither ignored nor committed"
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ("raw=data/elsewhere", {"prepare", "submit"}),
+        ("sample.seed=2", {"sample"}),
+        ("prepare.folds=3", {"prepare"}),
+        ("train.zoom=0.1", {"train"}),
+    ],
+)
+def test_a_parameter_changes_its_own_stages_and_no_others(finished, change, stages):
+    key, _, value = change.partition("=")
+    path = finished / "params.yaml"
+    before = path.read_text(encoding="utf-8")
+    settings = yaml.safe_load(before)
+    section, _, name = key.rpartition(".")
+    (settings[section] if section else settings)[name] = yaml.safe_load(value)
+    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    if name == "raw":
+        (finished / value).symlink_to(finished / "data/sample")
+    try:
+        assert set(yaml.safe_load(dvc(finished, "status", "--json"))) == stages
+    finally:
+        path.write_text(before, encoding="utf-8")
+
+
+def test_a_changed_recipe_reruns_what_follows_and_nothing_before(finished, small_params):
+    (finished / "params.yaml").write_text(small_params.replace("label_smoothing: 0.02", "label_smoothing: 0.03"))
+    log = dvc(finished, "repro")
+    assert ran(log) == ["train", "evaluate", "submit"]
+
+
+def test_going_back_takes_the_models_from_the_cache_without_training(finished, small_params):
+    (finished / "params.yaml").write_text(small_params, encoding="utf-8")
+    log = dvc(finished, "repro")
+    assert "train" not in ran(log)
+    assert "Stage 'train' is cached" in log

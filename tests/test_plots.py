@@ -1,0 +1,169 @@
+"""DVC's plots: what the charts show, and that the page shows them with no network."""
+
+import json
+import runpy
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+import vl_convert
+import yaml
+from dvc_render import VegaRenderer
+
+ROOT = Path(__file__).parents[1]
+TEMPLATES = ROOT / ".dvc" / "plots"
+PLOTS = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
+CHARTS = {name: chart for plot in PLOTS if isinstance(plot, dict) for name, chart in plot.items()}
+IMAGES = [plot for plot in PLOTS if isinstance(plot, str)]
+
+
+def plots_show(*arguments: str | Path) -> str:
+    command = [sys.executable, "-m", "dvc", "plots", "show", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def picture(spec: dict) -> ElementTree.Element:
+    return ElementTree.fromstring(vl_convert.vegalite_to_svg(spec, vl_version="5.21"))
+
+
+def texts(svg: ElementTree.Element) -> list[str]:
+    return [element.text for element in svg.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def marks(svg: ElementTree.Element, kind: str) -> list[ElementTree.Element]:
+    """The marks of data, without those of axes and legends."""
+    groups = [group for group in svg.iter() if f"mark-{kind} role-mark" in group.get("class", "")]
+    return [mark for group in groups for mark in group]
+
+
+def compared(name: str, **revisions: pd.DataFrame) -> ElementTree.Element:
+    """The chart as `dvc plots diff` draws it; DVC hands the cells of a CSV over as text."""
+    rows = [
+        row | {"rev": revision} for revision, table in revisions.items() for row in table.astype(str).to_dict("records")
+    ]
+    chart = CHARTS[name] | {"y": next(iter(CHARTS[name]["y"].values())), "template_dir": TEMPLATES}
+    return picture(VegaRenderer(rows, name, **chart).get_filled_template())
+
+
+def table(name: str) -> pd.DataFrame:
+    return pd.read_csv(ROOT / next(iter(CHARTS[name]["y"])))
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory) -> dict:
+    return json.loads(plots_show("--json", "--out", tmp_path_factory.mktemp("json")))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    plots_show("--out", folder)
+    return folder / "index.html"
+
+
+@pytest.fixture(scope="module")
+def sources(page) -> list[str]:
+    """All that the page has a browser fetch."""
+    found = []
+
+    class Sources(HTMLParser):
+        def handle_starttag(self, _tag, attributes):
+            found.extend(value for name, value in attributes if name in ("src", "href", "srcset", "data"))
+
+    Sources().feed(page.read_text(encoding="utf-8"))
+    return found
+
+
+def test_dvc_finds_every_plot_and_complains_of_none(shown):
+    assert "errors" not in shown
+    assert set(shown["data"]) == {*CHARTS, *IMAGES}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_chart_has_its_title_and_axes_labelled(shown, name):
+    written = texts(picture(shown["data"][name][0]["content"]))
+    assert {text for key, text in CHARTS[name].items() if key in ("title", "x_label", "y_label")} <= set(written)
+
+
+@pytest.mark.parametrize("name", ["loss", "accuracy"])
+def test_curves_are_drawn_for_training_and_validation(shown, name):
+    svg = picture(shown["data"][name][0]["content"])
+    assert {f"fitted_{name}", f"validation_{name}"} <= set(texts(svg))
+
+
+def test_confusion_prints_every_count_and_leaves_zeros_blank():
+    cells = marks(compared("confusion", workspace=table("confusion")), "text")
+    counts = table("confusion")["images"]
+    assert Counter(cell.text for cell in cells) == Counter(counts[counts > 0].astype(str))
+
+
+def test_confusion_colours_by_the_share_of_the_actual_digit_and_mistakes_only():
+    rare, common = (0, 1, 5, 0.5), (1, 0, 50, 0.05)  # five of ten are worse than fifty of a thousand
+    right = [(0, 0, 5, 0.5), (1, 1, 950, 0.95)]
+    cells = pd.DataFrame([rare, common, *right], columns=["actual", "predicted", "images", "share"])
+    first, second = [mark.get("fill") for mark in marks(compared("confusion", workspace=cells), "rect")]
+    assert first == "rgb(209, 73, 91)"
+    assert second == "rgb(250, 237, 239)"
+
+
+def test_confusion_without_a_mistake_still_has_a_legend():
+    cells = pd.DataFrame({"actual": [0, 1], "predicted": [0, 1], "images": [5, 5], "share": [1.0, 1.0]})
+    written = texts(compared("confusion", workspace=cells))
+    assert "0.1%" in written
+    assert "NaN%" not in written
+
+
+def test_confusion_has_a_panel_for_each_revision():
+    svg = compared("confusion", main=table("confusion"), workspace=table("confusion").assign(images=7))
+    assert Counter(cell.text for cell in marks(svg, "text"))["7"] >= 100
+    assert {"main", "workspace"} <= set(texts(svg))
+
+
+@pytest.mark.parametrize("name", ["per_class", "calibration", "class_balance"])
+def test_revisions_differ_in_colour(name):
+    svg = compared(name, main=table(name), workspace=table(name))
+    filled = Counter(mark.get("fill") for kind in ("symbol", "rect") for mark in marks(svg, kind))
+    assert filled == {"#945dd6": len(table(name)), "#13adc7": len(table(name))}
+
+
+def test_precision_and_recall_keep_their_differences_visible():
+    near_one = table("per_class").assign(value=0.99)
+    near_one.loc[0, "value"] = 0.98
+    written = texts(compared("per_class", workspace=near_one))
+    assert {"precision", "recall", "99.0%"} <= set(written)
+    assert "0.0%" not in written
+
+
+def test_calibration_shows_the_diagonal_and_larger_points_for_more_images():
+    bins = pd.DataFrame({"confidence": [0.5, 0.9], "accuracy": [0.5, 0.9], "images": [9, 1000]})
+    svg = compared("calibration", workspace=bins)
+    assert [line.get("stroke-dasharray") for line in marks(svg, "line")].count("4,4") == 1
+    small, large = [float(point.get("d").split(",")[0].removeprefix("M")) for point in marks(svg, "symbol")]
+    assert small < large / 2
+
+
+def test_page_fetches_nothing_but_the_images_beside_it(page, sources):
+    assert len(sources) == len(IMAGES)
+    assert all((page.parent / source).is_file() for source in sources)
+
+
+def test_page_styles_itself_without_the_network():
+    readable = (TEMPLATES / "page.html").read_text(encoding="utf-8").partition('<script id="vega">')[0]
+    assert not any(word in readable for word in ("http", "url(", "@import"))
+
+
+def test_dvc_calls_vega_embed_for_every_chart_as_the_page_expects(page):
+    written = page.read_text(encoding="utf-8")
+    assert all(f"vegaEmbed('#{name}', spec)" in written for name in CHARTS)
+
+
+def test_page_carries_the_vega_of_the_installed_vl_convert():
+    page = (TEMPLATES / "page.html").read_text(encoding="utf-8")
+    renewed = runpy.run_path(str(TEMPLATES / "page.py"))["renewed"](page)
+    same = page == renewed  # compared here, or pytest would take minutes to show where 900 kB differ
+    assert same, "renew it: python .dvc/plots/page.py"
