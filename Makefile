@@ -7,7 +7,7 @@ READY := .venv/ready
 
 run: $(READY) ## set up, run what has changed of the pipeline, show the metrics
 	@dvc repro
-	@echo && dvc metrics show
+	@echo && dvc metrics show metrics/evaluate.json
 	@echo && echo "pictures:   plots/*.png, or all of them on one page: make plots"
 	@echo "submission: data/submission.csv"
 

@@ -21,7 +21,7 @@ def out_of_fold(labelled: dataset.Labelled) -> np.ndarray:
     for fold in np.unique(labelled.folds):
         held_out = labelled.folds == fold
         probabilities[held_out] = network.probabilities(
-            keras.models.load_model(network.path(fold)), labelled.images[held_out]
+            keras.models.load_model(dataset.model_path(fold)), labelled.images[held_out]
         )
     return probabilities
 
@@ -83,7 +83,7 @@ def write_table(name: str, table: pd.DataFrame) -> None:
 
 def main() -> None:
     labelled = dataset.load_labelled(dataset.LABELLED)
-    history = pd.read_csv(network.MODELS / "history.csv")
+    history = pd.read_csv(dataset.MODELS / "history.csv")
     probabilities = out_of_fold(labelled)
     predicted = probabilities.argmax(axis=1)
     counts = confusion_matrix(labelled.labels, predicted, labels=range(dataset.DIGITS))

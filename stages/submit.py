@@ -12,7 +12,7 @@ SUBMISSION = Path("data/submission.csv")
 
 def averaged(images: np.ndarray) -> np.ndarray:
     """Probabilities (m, 10): the mean over all members for images (m, 28, 28) uint8."""
-    members = sorted(network.MODELS.glob("*.keras"))
+    members = sorted(dataset.MODELS.glob("*.keras"))
     return np.mean([network.probabilities(keras.models.load_model(path), images) for path in members], axis=0)
 
 

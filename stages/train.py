@@ -5,8 +5,8 @@ import time
 
 import pandas as pd
 
-from stages.digits import cluster, dataset, network, params
-from stages.digits.member import Epoch, Recipe
+from stages.digits import cluster, dataset, params
+from stages.digits.recipe import Epoch, Recipe
 
 
 class Progress:
@@ -15,10 +15,13 @@ class Progress:
     def __init__(self, members: int, epochs: int):
         self.members, self.epochs = members, epochs
         self.done = 0
+        self.begun = set()
 
     def __call__(self, row: Epoch) -> None:
         if not self.done:
-            self.started = time.monotonic()  # not before: the first epoch is still slow
+            self.started = time.monotonic()
+        self.done += 1
+        self.begun.add(row.member)
         print(
             f"member {row.member + 1}/{self.members}  epoch {row.epoch:2}/{self.epochs}"
             f"  loss {row.train_loss:.4f}  accuracy {row.train_accuracy:.4f}"
@@ -26,12 +29,13 @@ class Progress:
             f"  {self._left()}",
             flush=True,
         )
-        self.done += 1
 
     def _left(self) -> str:
-        if not self.done:
+        """The members that run side by side end their first epochs together: those measure nothing."""
+        measured = self.done - len(self.begun)
+        if not measured:
             return "estimating the time left"
-        seconds = (time.monotonic() - self.started) / self.done * (self.members * self.epochs - self.done - 1)
+        seconds = (time.monotonic() - self.started) / measured * (self.members * self.epochs - self.done)
         return f"at most {seconds / 60:.1f} min left"
 
 
@@ -40,11 +44,11 @@ def main() -> None:
     labelled = dataset.load_labelled(dataset.LABELLED)
     members = cluster.fitted(labelled, recipe, Progress(int(labelled.folds.max()) + 1, recipe.epochs), print)
 
-    network.MODELS.mkdir(parents=True, exist_ok=True)
+    dataset.MODELS.mkdir(parents=True, exist_ok=True)
     for fold, member in enumerate(members):
-        network.path(fold).write_bytes(member.model)
+        dataset.model_path(fold).write_bytes(member.model)
     history = pd.DataFrame([row for member in members for row in member.history])
-    history.to_csv(network.MODELS / "history.csv", index=False, lineterminator="\n")
+    history.to_csv(dataset.MODELS / "history.csv", index=False, lineterminator="\n")
     shutil.rmtree(cluster.KEPT)  # only now: until here a stopped run loses no member
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from stages.digits import dataset, kaggle
+from stages.digits.recipe import Recipe
 
 PARAMS = """\
 raw: data/raw
@@ -111,9 +112,7 @@ def small_params() -> str:
 
 
 @pytest.fixture(scope="session")
-def recipe():
+def recipe() -> Recipe:
     """The project's recipe, for two short epochs."""
-    from stages.digits.member import Recipe  # not above: most tests do without TensorFlow
-
     committed = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
     return Recipe(**committed["train"] | {"epochs": 2, "batch_size": 20, "validation_fraction": 0.1})

@@ -1,6 +1,7 @@
 """Members on Dask: real schedulers and workers in processes of their own, and what happens when they die."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from stages.digits import cluster, dataset, member
 from stages.digits.errors import InputError
+from stages.digits.recipe import Epoch, Member
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 120  # seconds, until a test gives up waiting for another process
@@ -37,12 +39,12 @@ def finished() -> list[Path]:
 
 
 @contextmanager
-def process(*command: str, log: Path, folder: Path = ROOT) -> Iterator[subprocess.Popen]:
+def process(*command: str, log: Path, folder: Path | None = None) -> Iterator[subprocess.Popen]:
     """A process group of its own, so that it can be killed with all its children."""
     with log.open("wb") as output:
         started = subprocess.Popen(
             [sys.executable, "-m", *command],
-            cwd=folder,
+            cwd=folder or ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=output,
             stderr=output,
@@ -82,7 +84,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(labelled, recipe) -> list[member.Member]:
+def expected(labelled, recipe) -> list[Member]:
     """The members as one process fits them, one after the other."""
     return [member.fit(labelled, fold, recipe, ignore) for fold in range(3)]
 
@@ -102,7 +104,7 @@ def test_a_worker_killed_mid_way_costs_a_retry_and_no_bit(folder, labelled, reci
     ):
         killed = []
 
-        def kill_one(_: member.Epoch) -> None:
+        def kill_one(_: Epoch) -> None:
             if not killed:
                 killed.append(doomed.pid)
                 os.kill(doomed.pid, signal.SIGKILL)
@@ -133,6 +135,17 @@ def test_no_scheduler_at_the_address_is_said_in_one_line(labelled, recipe):
         cluster.fitted(labelled, recipe, ignore, ignore)
 
 
+def test_a_scheduler_without_our_code_is_said_in_one_line(folder, labelled, recipe, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", folder)
+    with (
+        scheduler(folder) as (address, _),
+        worker(address, folder, "stranger"),
+        dask.config.set({"scheduler-address": address}),
+        pytest.raises(InputError, match="can't import this project's code"),
+    ):
+        cluster.fitted(labelled, recipe, ignore, ignore)
+
+
 def test_killed_with_everything_the_next_run_fits_only_what_is_missing(folder, labelled, recipe, expected):
     dataset.LABELLED.parent.mkdir(parents=True)
     dataset.save_labelled(dataset.LABELLED, labelled)
@@ -153,8 +166,13 @@ def test_killed_with_everything_the_next_run_fits_only_what_is_missing(folder, l
     assert not cluster.KEPT.exists()
 
 
+def test_the_client_does_without_tensorflow():
+    code = "import sys, stages.train; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("change", ["recipe", "fold", "image", "label", "code"])
-def test_whatever_a_member_depends_on_is_in_its_name(labelled, recipe, monkeypatch, tmp_path, change):
+def test_whatever_a_member_depends_on_is_in_its_name(folder, labelled, recipe, monkeypatch, change):
     before = cluster.member_name(labelled, 0, recipe)
     assert cluster.member_name(labelled, 0, recipe) == before
     fold, images, labels = 0, labelled.images.copy(), labelled.labels.copy()
@@ -167,7 +185,8 @@ def test_whatever_a_member_depends_on_is_in_its_name(labelled, recipe, monkeypat
     elif change == "label":
         labels[5] = (labels[5] + 1) % 10
     else:
-        edited = tmp_path / "member.py"
-        edited.write_bytes(Path(member.__file__).read_bytes() + b"\n")
-        monkeypatch.setattr(member, "__file__", str(edited))
+        shutil.copytree(Path(cluster.__file__).parent, folder / "digits")
+        with (folder / "digits/member.py").open("a") as module:
+            module.write("\n")
+        monkeypatch.setattr(cluster, "__file__", str(folder / "digits/cluster.py"))
     assert cluster.member_name(dataset.Labelled(images, labels, labelled.folds), fold, recipe) != before

@@ -6,7 +6,7 @@ import pytest
 
 from stages import evaluate
 from stages.digits import dataset, network
-from stages.digits.member import Epoch
+from stages.digits.recipe import Epoch
 
 HISTORY = pd.DataFrame(
     [

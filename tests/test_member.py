@@ -8,14 +8,15 @@ import pytest
 
 from stages.digits import dataset, member, network
 from stages.digits.backend import keras
+from stages.digits.recipe import Epoch, Member
 
 
-def ignore(_: member.Epoch) -> None:
+def ignore(_: Epoch) -> None:
     pass
 
 
 @pytest.fixture(scope="module")
-def fitted(labelled, recipe) -> member.Member:
+def fitted(labelled, recipe) -> Member:
     return member.fit(labelled, 1, recipe, ignore)
 
 

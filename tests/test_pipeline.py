@@ -95,6 +95,22 @@ def test_a_parameter_changes_its_own_stages_and_no_others(finished, change, stag
         path.write_text(before, encoding="utf-8")
 
 
+def test_refused_input_leaves_the_outputs_as_they_were(finished):
+    kept = [finished / "data/prepared/labelled.npz", finished / "metrics/prepare.json", finished / "plots/samples.png"]
+    before = [path.read_bytes() for path in kept]
+    train = finished / "data/sample/train.csv"
+    whole = train.read_bytes()
+    train.write_bytes(whole.replace(b"pixel7,", b"pixel77,"))
+    refused = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", "--single-item", "prepare"], cwd=finished, capture_output=True, text=True
+    )
+    train.write_bytes(whole)
+    assert refused.returncode != 0
+    assert "train.csv, line 1, column 9: found 'pixel77', expected 'pixel7'" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert [path.read_bytes() for path in kept] == before
+
+
 def test_a_changed_recipe_reruns_what_follows_and_nothing_before(finished, small_params):
     (finished / "params.yaml").write_text(small_params.replace("label_smoothing: 0.02", "label_smoothing: 0.03"))
     log = dvc(finished, "repro")

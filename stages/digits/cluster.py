@@ -14,10 +14,9 @@ import distributed
 from dask.system import CPU_COUNT
 from distributed.system import MEMORY_LIMIT
 
-from stages.digits import backend, dataset, member, network
 from stages.digits.dataset import Labelled
 from stages.digits.errors import InputError
-from stages.digits.member import Epoch, Member, Recipe
+from stages.digits.recipe import Epoch, Member, Recipe
 
 KEPT = Path("data/members")  # not an output of DVC's, which deletes those before it runs a stage
 MEMBER_BYTES = 2 * 2**30  # of memory, above what a worker needs for a member
@@ -49,8 +48,8 @@ def member_name(labelled: Labelled, fold: int, recipe: Recipe) -> str:
     digest = hashlib.sha256(f"{fold} {recipe.model_dump_json()}".encode())
     for array in labelled:
         digest.update(array.tobytes())
-    for module in (backend, dataset, member, network):
-        digest.update(Path(module.__file__).read_bytes())
+    for module in ("backend", "dataset", "member", "network", "recipe"):
+        digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     for library in ("keras", "numpy", "scikit-learn", "tensorflow"):
         digest.update(version(library).encode())
     return digest.hexdigest()
@@ -109,6 +108,13 @@ def _run(
             f"the Dask scheduler at {client.scheduler.address} was lost ({type(error).__name__}); "
             "finished members are kept: start it again, then run `dvc repro` again"
         ) from None
+    except (ImportError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "deserialization" not in str(error):
+            raise
+        raise InputError(
+            f"the scheduler at {client.scheduler.address} or a worker of it can't import this project's code: "
+            "start them in a clone of this commit, as `python -m dask scheduler` and `python -m dask worker`"
+        ) from None
     except distributed.KilledWorker as error:
         raise InputError(f"a member's worker died again and again, perhaps for want of memory: {error}") from None
     except FloatingPointError as error:
@@ -116,6 +122,8 @@ def _run(
 
 
 def _fit(labelled: Labelled, fold: int, recipe: Recipe, topic: str) -> Member:
+    from stages.digits import member  # here, since only workers need TensorFlow, which takes seconds to import
+
     worker = distributed.get_worker()
     return member.fit(labelled, fold, recipe, lambda epoch: worker.log_event(topic, list(epoch)))
 

@@ -1,4 +1,4 @@
-"""The arrays in memory and on disk, and the folds."""
+"""The arrays in memory and on disk, the folds, and where things lie."""
 
 import hashlib
 from pathlib import Path
@@ -13,6 +13,7 @@ DIGITS = 10
 SIDE = 28  # pixels
 LABELLED = Path("data/prepared/labelled.npz")
 UNLABELLED = Path("data/prepared/unlabelled.npz")
+MODELS = Path("data/models")
 
 
 class Labelled(NamedTuple):
@@ -86,3 +87,8 @@ def load_unlabelled(path: Path) -> np.ndarray:
     """The images (m, 28, 28) uint8, in the order of test.csv."""
     with np.load(path) as stored:
         return stored["images"]
+
+
+def model_path(fold: int) -> Path:
+    """Where `train` keeps the member that holds `fold` out."""
+    return MODELS / f"member-{fold:02d}.keras"

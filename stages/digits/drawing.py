@@ -77,10 +77,10 @@ def confusion(counts: np.ndarray) -> Figure:
 
 def mistakes(images: np.ndarray, actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray) -> Figure:
     """The first of the mistaken images (n, 28, 28) uint8, each with its label, the guess and how sure it was."""
-    across = 8
+    across = 12
     shown = min(len(images), MOST_MISTAKES)
     down = max(1, -(-shown // across))
-    figure = Figure(figsize=(across * 1.25, down * 1.6 + 0.4), layout="constrained")
+    figure = Figure(figsize=(across, down * 1.35 + 0.4), layout="constrained")
     which = f"all {shown}" if shown == len(images) else f"the {shown} surest of {len(images)}"
     figure.suptitle(f"{which} mistakes, the surest first" if shown else "no mistakes", fontsize=12)
     for position, axes in enumerate(figure.subplots(down, across, squeeze=False).flat):

@@ -1,0 +1,44 @@
+"""How a member is fitted and what that leaves: types that need no TensorFlow."""
+
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
+
+from stages.digits import params
+
+
+class Recipe(params.Section):
+    """How a member is fitted: the section `train` of params.yaml, which gives the units."""
+
+    seed: params.Seed
+    epochs: params.Count
+    batch_size: params.Count
+    learning_rate: params.Positive
+    warmup_fraction: params.Fraction
+    weight_decay: Annotated[float, Field(ge=0)]
+    label_smoothing: params.Fraction
+    dropout_rate: params.Fraction
+    validation_fraction: Annotated[float, Field(gt=0, le=0.5)]
+    patience: params.Count
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    zoom: params.Fraction
+    shift: Annotated[float, Field(ge=0, le=28)]
+    shear: Annotated[float, Field(ge=0, le=1)]
+
+
+class Epoch(NamedTuple):
+    """A row of the training history; means over images; `train` is over augmented ones, with dropout."""
+
+    member: int
+    epoch: int  # from 1
+    train_loss: float
+    validation_loss: float
+    train_accuracy: float
+    validation_accuracy: float
+
+
+class Member(NamedTuple):
+    """What fitting leaves."""
+
+    model: bytes  # a .keras file, with the weights of the epoch with the lowest validation loss
+    history: list[Epoch]

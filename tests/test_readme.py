@@ -1,0 +1,111 @@
+"""What the README says is so: its figures, commands, paths and error texts."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"(?m)^\$ (.+?)(?:\s+#.*)?$", README)
+SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in [*ROOT.glob("stages/**/*.py"), ROOT / "Makefile"])
+
+
+def row(name: str) -> str:
+    return next(line for line in README.splitlines() if line.startswith(f"| {name}"))
+
+
+def test_kaggles_figures_are_those_of_the_committed_run():
+    found = json.loads((ROOT / "benchmarks/kaggle.json").read_text(encoding="utf-8"))
+    line = row("Kaggle's 42,000")
+    assert f"{found['accuracy']:.2%}".replace("%", " %") in line
+    assert f"{found['errors']} " in line
+    assert f"{found['cpu_minutes']:.0f} CPU min" in line
+    assert f"{found['wall_minutes']:.0f} min" in line
+    assert found["changes"] == []
+    assert found["machine"].partition(", ")[2].split(" ")[1] in line
+
+
+def test_the_samples_figures_are_those_of_the_committed_metrics():
+    found = json.loads((ROOT / "metrics/evaluate.json").read_text(encoding="utf-8"))
+    line = row("the embedded 1,000")
+    assert f"{found['accuracy']:.2%}".replace("%", " %") in line
+    assert f"{found['errors']} " in line
+    assert round(found["errors"] / (1 - found["accuracy"])) == 1000
+
+
+def test_the_numbers_of_the_one_idea_are_those_of_the_parameters():
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert params["prepare"]["folds"] == 4
+    assert "one\nof four folds; `train` fits four networks" in README
+    assert params["train"]["validation_fraction"] == 0.05
+    assert "learns from 95 %; the other 5 %" in README
+
+
+@pytest.mark.parametrize(
+    "target", sorted({*re.findall(r"`make (\w+)`", README), *re.findall(r"\$ make (\w+)", README)})
+)
+def test_every_target_it_names_is_in_the_makefile(target):
+    assert re.search(rf"(?m)^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("key", sorted(set(re.findall(r"-S ([\w.]+)=", README))))
+def test_every_parameter_it_sets_exists(key):
+    value = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for part in key.split("."):
+        value = value[part]
+
+
+def test_its_tree_is_the_tree():
+    tree = README.partition("## The tree\n\n```\n")[2].partition("```")[0]
+    named = set(re.findall(r"[\w./]+(?:\.py|\.yaml|\.lock|\.md|/)(?=\s)", tree))
+    modules = {path.name for path in ROOT.glob("stages/**/*.py") if path.name != "__init__.py"}
+    assert {name for name in named if name.endswith(".py")} == modules
+    for name in named - modules:
+        assert list(ROOT.glob(name)) or list((ROOT / "stages").glob(name)), name
+
+
+def test_its_graph_is_dvcs():
+    drawn = set(re.findall(r"(?m)^\t(\w+) --> (\w+)$", README))
+    dag = subprocess.run(["dvc", "dag", "--dot"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert drawn == {(a, b) for a, b in re.findall(r'"(\w+)" -> "(\w+)"', dag)}
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", README))
+def test_every_link_and_picture_is_there(link):
+    assert (ROOT / link).is_file()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lacks this project's packages",
+        "no scheduler answers at",
+        "training diverged",
+        "can't import this project's code",
+        "expected Python 3.11, 3.12 or 3.13",
+    ],
+)
+def test_the_error_texts_it_explains_are_those_of_the_code(text):
+    assert text in README
+    assert text in SOURCES
+
+
+def test_the_plain_commands_come_in_the_order_that_works():
+    wanted = [
+        "python3 -m venv .venv",
+        ". .venv/bin/activate",
+        "pip install --require-hashes -r requirements.txt",
+        "dvc repro",
+        "pytest",
+    ]
+    assert [command for command in COMMANDS if command in wanted] == wanted
+
+
+def test_metrics_it_explains_are_the_metrics():
+    table = README.partition("| in `metrics/evaluate.json`")[2].partition("\n\n")[0]
+    explained = {name for cell in re.findall(r"(?m)^\| (`.+?) \|", table) for name in re.findall(r"`(\w+)`", cell)}
+    assert explained == set(json.loads((ROOT / "metrics/evaluate.json").read_text(encoding="utf-8")))
