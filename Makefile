@@ -16,7 +16,7 @@ plots: $(READY) ## draw DVC's plots on one page
 
 test: $(READY) ## set up, check the style, run all tests
 	@ruff check && ruff format --check
-	@pytest
+	@pytest --numprocesses auto --dist loadfile
 
 format: $(READY) ## put the code in order
 	@ruff check --fix && ruff format

@@ -16,17 +16,20 @@ class Progress:
         self.members, self.epochs = members, epochs
         self.done = 0
         self.begun = set()
+        self.best = 0.0
 
     def __call__(self, row: Epoch) -> None:
         if not self.done:
             self.started = time.monotonic()
         self.done += 1
         self.begun.add(row.member)
+        self.best = max(self.best, row.validation_accuracy)
         print(
-            f"member {row.member + 1}/{self.members}  epoch {row.epoch:2}/{self.epochs}"
+            f"{self.done:3}/{self.members * self.epochs}"
+            f"  member {row.member + 1}/{self.members}  epoch {row.epoch:2}/{self.epochs}"
             f"  loss {row.train_loss:.4f}  accuracy {row.train_accuracy:.4f}"
             f"  validation loss {row.validation_loss:.4f}  accuracy {row.validation_accuracy:.4f}"
-            f"  {self._left()}",
+            f"  best {self.best:.4f}  {self._left()}",
             flush=True,
         )
 

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,9 @@ def test_its_tree_is_the_tree():
 
 def test_its_graph_is_dvcs():
     drawn = set(re.findall(r"(?m)^\t(\w+) --> (\w+)$", README))
-    dag = subprocess.run(["dvc", "dag", "--dot"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    dag = subprocess.run(
+        [sys.executable, "-m", "dvc", "dag", "--dot"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert drawn == {(a, b) for a, b in re.findall(r'"(\w+)" -> "(\w+)"', dag)}
 
 

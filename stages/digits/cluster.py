@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import pickle
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -94,25 +93,49 @@ def _run(
     report: Callable[[Epoch], None],
 ) -> Iterator[tuple[int, Member]]:
     topic = f"epochs-{names[folds[0]]}"
+    arrays = f"labelled-{names[folds[0]]}"
     client.subscribe_topic(topic, lambda event: report(Epoch(*event[1])))
-    with warnings.catch_warnings():
-        # The arrays travel inside a task, not scattered: so they outlive the worker that holds them.
-        warnings.filterwarnings("ignore", "Sending large graph")
-        data = client.submit(Labelled, *labelled, key=f"labelled-{names[folds[0]]}")
-        futures = {client.submit(_fit, data, fold, recipe, topic, key=names[fold]): fold for fold in folds}
+    waiting, running, ended = list(folds), {}, distributed.as_completed()
+
+    def start_on_free_workers() -> None:
+        """One member a thread and no more: Dask would queue the rest where they started, beside idle workers."""
+        while waiting and len(running) < max(1, sum(client.nthreads().values())):
+            fold = waiting.pop(0)
+            future = client.submit(_fit, arrays, fold, recipe, topic, key=names[fold])
+            running[future] = fold
+            ended.add(future)
+
+    with _failures_told(client.scheduler.address):
+        client.register_plugin(_Holder(labelled), name=arrays)
+        start_on_free_workers()
+        for future in ended:
+            yield running.pop(future), future.result()
+            start_on_free_workers()
+        client.unregister_worker_plugin(arrays)
+
+
+class _Holder(distributed.WorkerPlugin):
+    """Keeps the arrays at a worker: sent once to each, also to one that comes later."""
+
+    def __init__(self, labelled: Labelled):
+        self.labelled = labelled
+
+
+@contextmanager
+def _failures_told(scheduler: str) -> Iterator[None]:
+    """What can go wrong on a cluster, in one line."""
     try:
-        for future in distributed.as_completed(futures):
-            yield futures[future], future.result()
+        yield
     except (distributed.CancelledError, OSError) as error:
         raise InputError(
-            f"the Dask scheduler at {client.scheduler.address} was lost ({type(error).__name__}); "
+            f"the Dask scheduler at {scheduler} was lost ({type(error).__name__}); "
             "finished members are kept: start it again, then run `dvc repro` again"
         ) from None
     except (ImportError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "deserialization" not in str(error):
             raise
         raise InputError(
-            f"the scheduler at {client.scheduler.address} or a worker of it can't import this project's code: "
+            f"the scheduler at {scheduler} or a worker of it can't import this project's code: "
             "start them in a clone of this commit, as `python -m dask scheduler` and `python -m dask worker`"
         ) from None
     except distributed.KilledWorker as error:
@@ -121,10 +144,11 @@ def _run(
         raise InputError(f"training diverged: {error}; lower train.learning_rate in params.yaml") from None
 
 
-def _fit(labelled: Labelled, fold: int, recipe: Recipe, topic: str) -> Member:
+def _fit(arrays: str, fold: int, recipe: Recipe, topic: str) -> Member:
     from stages.digits import member  # here, since only workers need TensorFlow, which takes seconds to import
 
     worker = distributed.get_worker()
+    labelled = worker.plugins[arrays].labelled
     return member.fit(labelled, fold, recipe, lambda epoch: worker.log_event(topic, list(epoch)))
 
 
