@@ -1,4 +1,5 @@
-"""Run the pipeline on Kaggle's data in a clone of what is committed; write what it scored and cost to kaggle.json.
+"""Run the pipeline on Kaggle's data in a clone of what is committed; write what it scored and cost to kaggle.json,
+its pictures to kaggle/ and its submission beside the data.
 
 python benchmarks/kaggle.py data/digit-recognizer.zip [-S train.epochs=20 ...]
 """
@@ -32,7 +33,6 @@ def main() -> None:
     parser.add_argument(
         "-S", dest="changes", action="append", default=[], metavar="KEY=VALUE", help="as in dvc exp run"
     )
-    parser.add_argument("--name", default="kaggle", help="of the .json file and of the folder of pictures")
     wanted = parser.parse_args()
     changes = [f"raw={wanted.raw.resolve()}", *wanted.changes]
 
@@ -41,16 +41,13 @@ def main() -> None:
         subprocess.run(["git", "clone", "--quiet", HERE.parent, clone], check=True)
         commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, check=True, capture_output=True, text=True)
         started = time.monotonic()
-
         subprocess.run(["dvc", "exp", "run", *(f"-S{change}" for change in changes)], cwd=clone, check=True)
         seconds = time.monotonic() - started
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         scores = json.loads((clone / "metrics/evaluate.json").read_text(encoding="utf-8"))
-        shutil.copy(clone / "data/submission.csv", wanted.raw.with_name(f"submission-{wanted.name}.csv"))
-        pictures = HERE / wanted.name
-        pictures.mkdir(exist_ok=True)
+        shutil.copy(clone / "data/submission.csv", wanted.raw.with_name("submission-kaggle.csv"))
         for picture in PICTURES:
-            shutil.copy(clone / "plots" / picture, pictures)
+            shutil.copy(clone / "plots" / picture, HERE / "kaggle")
 
     report = {
         **scores,
@@ -63,7 +60,7 @@ def main() -> None:
         "tensorflow": version("tensorflow"),
         "runs": 1,
     }
-    (HERE / f"{wanted.name}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    (HERE / "kaggle.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2))
 
 
