@@ -93,7 +93,7 @@ def test_chart_has_its_title_and_axes_labelled(shown, name):
 @pytest.mark.parametrize("name", ["loss", "accuracy"])
 def test_curves_are_drawn_for_training_and_validation(shown, name):
     svg = picture(shown["data"][name][0]["content"])
-    assert {f"fitted_{name}", f"validation_{name}"} <= set(texts(svg))
+    assert {f"train_{name}", f"validation_{name}"} <= set(texts(svg))
 
 
 def test_confusion_prints_every_count_and_leaves_zeros_blank():

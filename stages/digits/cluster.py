@@ -131,17 +131,17 @@ def _failures_told(scheduler: str) -> Iterator[None]:
             f"the Dask scheduler at {scheduler} was lost ({type(error).__name__}); "
             "finished members are kept: start it again, then run `dvc repro` again"
         ) from None
-    except (ImportError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "deserialization" not in str(error):
+    except distributed.KilledWorker as error:
+        raise InputError(f"a member's worker died again and again, perhaps for want of memory: {error}") from None
+    except FloatingPointError as error:
+        raise InputError(f"training diverged: {error}; lower train.learning_rate in params.yaml") from None
+    except Exception as error:  # Dask passes some on as text, others as what they were
+        if "deserialization" not in str(error) and "No module named 'stages" not in str(error):
             raise
         raise InputError(
             f"the scheduler at {scheduler} or a worker of it can't import this project's code: "
             "start them in a clone of this commit, as `python -m dask scheduler` and `python -m dask worker`"
         ) from None
-    except distributed.KilledWorker as error:
-        raise InputError(f"a member's worker died again and again, perhaps for want of memory: {error}") from None
-    except FloatingPointError as error:
-        raise InputError(f"training diverged: {error}; lower train.learning_rate in params.yaml") from None
 
 
 def _fit(arrays: str, fold: int, recipe: Recipe, topic: str) -> Member:
