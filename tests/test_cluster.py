@@ -69,7 +69,13 @@ def scheduler(folder: Path) -> Iterator[tuple[str, subprocess.Popen]]:
         port = free.getsockname()[1]
     command = ["dask", "scheduler", "--host", "127.0.0.1", "--port", str(port), "--dashboard-address", "127.0.0.1:0"]
     with process(*command, log=folder / "scheduler.log") as started:
+        wait_for(lambda: answers(port))
         yield f"tcp://127.0.0.1:{port}", started
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
 def worker(address: str, folder: Path, name: str):
@@ -122,7 +128,7 @@ def test_a_lost_scheduler_is_said_in_one_line_and_finished_members_stay(folder, 
     ):
         Thread(target=lambda: (wait_for(finished), kill(started))).start()
         cluster.fitted(labelled, recipe, ignore, ignore)
-    assert address in str(lost.value)
+    assert f"the Dask scheduler at {address} was lost" in str(lost.value)
     assert "\n" not in str(lost.value)
     notes = []
     assert cluster.fitted(labelled, recipe, ignore, notes.append) == expected
