@@ -1,7 +1,8 @@
-"""Judge every labelled image by the member that never saw it, and show where it fails."""
+"""Judge every labelled image by the members that never saw it, and show where they fail."""
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,15 +16,26 @@ PLOTS = Path("plots")
 BINS = 10  # of confidence, equally wide
 
 
-def out_of_fold(labelled: dataset.Labelled) -> np.ndarray:
-    """Probabilities (n, 10) for all images, each from the member whose fold holds it out."""
-    probabilities = np.empty((len(labelled.images), dataset.DIGITS))
-    for fold in np.unique(labelled.folds):
-        held_out = labelled.folds == fold
-        probabilities[held_out] = network.probabilities(
-            keras.models.load_model(dataset.model_path(fold)), labelled.images[held_out]
-        )
-    return probabilities
+class Judged(NamedTuple):
+    """The labelled images that some member holds out, and what those members say."""
+
+    labelled: dataset.Labelled
+    probabilities: np.ndarray  # (n, 10), each row the mean over the members that hold the image out
+    of_members: list[float]  # accuracy of each on its own fold
+
+
+def out_of_fold(labelled: dataset.Labelled) -> Judged:
+    """Every image judged by the members that hold it out; where there are more folds than members, some by none."""
+    total, judges = np.zeros((len(labelled.images), dataset.DIGITS)), np.zeros((len(labelled.images), 1))
+    of_members = []
+    for member, path in enumerate(dataset.model_paths()):
+        held_out = dataset.held_out(labelled, member)
+        found = network.probabilities(keras.models.load_model(path), labelled.images[held_out])
+        of_members.append(float((found.argmax(axis=1) == labelled.labels[held_out]).mean()))
+        total[held_out] += found
+        judges[held_out] += 1
+    rows = judges[:, 0] > 0
+    return Judged(dataset.Labelled(*(array[rows] for array in labelled)), total[rows] / judges[rows], of_members)
 
 
 def calibration(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
@@ -36,23 +48,25 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     )
 
 
-def metrics(probabilities: np.ndarray, labelled: dataset.Labelled, history: pd.DataFrame) -> dict[str, float]:
-    """The figures of the run, flat and rounded; shares are of 1."""
+def metrics(judged: Judged, history: pd.DataFrame) -> dict[str, float]:
+    """The figures of the run, flat and rounded; shares are of 1; a single member has no spread."""
+    labelled, probabilities, of_members = judged
     predicted = probabilities.argmax(axis=1)
     right = predicted == labelled.labels
-    of_members = [right[labelled.folds == fold].mean() for fold in np.unique(labelled.folds)]
+    spread = {"member_spread": round(float(np.std(of_members, ddof=1)), 5)} if len(of_members) > 1 else {}
     likelihood = probabilities[np.arange(len(right)), labelled.labels]
     bins = calibration(probabilities, labelled.labels)
     gaps = (bins["confidence"] - bins["accuracy"]).abs() * bins["images"]
     kept = history.loc[history.groupby("member")["validation_loss"].idxmin()]
     return {
+        "images": len(right),
         "accuracy": round(float(right.mean()), 5),
         "errors": int((~right).sum()),
         "loss": round(float(-np.log(np.maximum(likelihood, 1e-7)).mean()), 5),
         "macro_f1": round(float(f1_score(labelled.labels, predicted, average="macro")), 5),
         "calibration_error": round(float(gaps.sum() / len(right)), 5),
         "member_mean": round(float(np.mean(of_members)), 5),
-        "member_spread": round(float(np.std(of_members, ddof=1)), 5),
+        **spread,
         "training_accuracy": round(float(kept["train_accuracy"].mean()), 5),
     }
 
@@ -71,9 +85,9 @@ def confusion_table(counts: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"actual": actual, "predicted": predicted, "images": counts.ravel(), "share": shares.ravel()})
 
 
-def surest_mistakes(probabilities: np.ndarray, labelled: dataset.Labelled) -> np.ndarray:
+def surest_mistakes(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Rows of the mistaken images, the ones predicted with most confidence first."""
-    mistaken = np.flatnonzero(probabilities.argmax(axis=1) != labelled.labels)
+    mistaken = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     return mistaken[np.argsort(-probabilities[mistaken].max(axis=1), kind="stable")]
 
 
@@ -82,13 +96,13 @@ def write_table(name: str, table: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    labelled = dataset.load_labelled(dataset.LABELLED)
+    judged = out_of_fold(dataset.load_labelled(dataset.LABELLED))
     history = pd.read_csv(dataset.MODELS / "history.csv")
-    probabilities = out_of_fold(labelled)
+    labelled, probabilities, _ = judged
     predicted = probabilities.argmax(axis=1)
     counts = confusion_matrix(labelled.labels, predicted, labels=range(dataset.DIGITS))
-    mistaken = surest_mistakes(probabilities, labelled)
-    found = metrics(probabilities, labelled, history)
+    mistaken = surest_mistakes(probabilities, labelled.labels)
+    found = metrics(judged, history)
 
     METRICS.parent.mkdir(parents=True, exist_ok=True)
     PLOTS.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,8 @@ SUBMISSION = Path("data/submission.csv")
 
 def averaged(images: np.ndarray) -> np.ndarray:
     """Probabilities (m, 10): the mean over all members for images (m, 28, 28) uint8."""
-    members = sorted(dataset.MODELS.glob("*.keras"))
-    return np.mean([network.probabilities(keras.models.load_model(path), images) for path in members], axis=0)
+    members = (keras.models.load_model(path) for path in dataset.model_paths())
+    return np.mean([network.probabilities(member, images) for member in members], axis=0)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Fit the members, one for each fold, and keep them as plain Keras models."""
+"""Fit the members, each on what its fold leaves, and keep them as plain Keras models."""
 
 import shutil
 import time
@@ -12,8 +12,9 @@ from stages.digits.recipe import Epoch, Recipe
 class Progress:
     """Says after each epoch how far the training is."""
 
-    def __init__(self, members: int, epochs: int):
+    def __init__(self, members: int, missing: int, epochs: int):
         self.members, self.epochs = members, epochs
+        self.all = missing * epochs
         self.done = 0
         self.begun = set()
         self.best = 0.0
@@ -25,7 +26,7 @@ class Progress:
         self.begun.add(row.member)
         self.best = max(self.best, row.validation_accuracy)
         print(
-            f"{self.done:3}/{self.members * self.epochs}"
+            f"{self.done:3}/{self.all}"
             f"  member {row.member + 1}/{self.members}  epoch {row.epoch:2}/{self.epochs}"
             f"  loss {row.train_loss:.4f}  accuracy {row.train_accuracy:.4f}"
             f"  validation loss {row.validation_loss:.4f}  accuracy {row.validation_accuracy:.4f}"
@@ -38,18 +39,21 @@ class Progress:
         measured = self.done - len(self.begun)
         if not measured:
             return "estimating the time left"
-        seconds = (time.monotonic() - self.started) / measured * (self.members * self.epochs - self.done)
+        seconds = (time.monotonic() - self.started) / measured * (self.all - self.done)
         return f"at most {seconds / 60:.1f} min left"
 
 
 def main() -> None:
     recipe = params.section("train", Recipe)
     labelled = dataset.load_labelled(dataset.LABELLED)
-    members = cluster.fitted(labelled, recipe, Progress(int(labelled.folds.max()) + 1, recipe.epochs), print)
+    missing = cluster.missing(labelled, recipe)
+    if len(missing) < recipe.members:
+        print(f"{recipe.members - len(missing)} of {recipe.members} members were finished before and are kept")
+    members = cluster.fitted(labelled, recipe, Progress(recipe.members, len(missing), recipe.epochs), print)
 
     dataset.MODELS.mkdir(parents=True, exist_ok=True)
-    for fold, member in enumerate(members):
-        dataset.model_path(fold).write_bytes(member.model)
+    for number, member in enumerate(members):
+        dataset.model_path(number).write_bytes(member.model)
     history = pd.DataFrame([row for member in members for row in member.history])
     history.to_csv(dataset.MODELS / "history.csv", index=False, lineterminator="\n")
     shutil.rmtree(cluster.KEPT)  # only now: until here a stopped run loses no member

@@ -105,7 +105,7 @@ def labelled() -> dataset.Labelled:
 def small_params() -> str:
     """The project's params.yaml, for a run of seconds on the embedded sample."""
     text = (Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8")
-    for key, value in {"labelled_per_digit": 20, "folds": 2, "epochs": 2, "batch_size": 20}.items():
+    for key, value in {"labelled_per_digit": 20, "folds": 2, "members": 2, "epochs": 2, "batch_size": 20}.items():
         text, found = re.subn(rf"(?m)^(  {key}:) \S+", rf"\1 {value}", text)
         assert found == 1, key
     return text
@@ -115,4 +115,4 @@ def small_params() -> str:
 def recipe() -> Recipe:
     """The project's recipe, for two short epochs."""
     committed = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
-    return Recipe(**committed["train"] | {"epochs": 2, "batch_size": 20, "validation_fraction": 0.1})
+    return Recipe(**committed["train"] | {"members": 3, "epochs": 2, "batch_size": 20, "validation_fraction": 0.1})

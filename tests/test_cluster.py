@@ -92,7 +92,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 @pytest.fixture(scope="module")
 def expected(labelled, recipe) -> list[Member]:
     """The members as one process fits them, one after the other."""
-    return [member.fit(labelled, fold, recipe, ignore) for fold in range(3)]
+    return [member.fit(labelled, number, recipe, ignore) for number in range(3)]
 
 
 def test_local_workers_fit_the_same_bytes(labelled, recipe, expected):
@@ -130,9 +130,8 @@ def test_a_lost_scheduler_is_said_in_one_line_and_finished_members_stay(folder, 
         cluster.fitted(labelled, recipe, ignore, ignore)
     assert f"the Dask scheduler at {address} was lost" in str(lost.value)
     assert "\n" not in str(lost.value)
-    notes = []
-    assert cluster.fitted(labelled, recipe, ignore, notes.append) == expected
-    assert "members were finished before and are kept" in notes[0]
+    assert len(cluster.missing(labelled, recipe)) < 3
+    assert cluster.fitted(labelled, recipe, ignore, ignore) == expected
 
 
 def test_no_scheduler_at_the_address_is_said_in_one_line(labelled, recipe):
@@ -177,15 +176,21 @@ def test_the_client_does_without_tensorflow():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+def test_every_member_has_a_name_of_its_own_however_many_there_are(labelled, recipe):
+    more = cluster.member_names(labelled, recipe.model_copy(update={"members": 5}))
+    assert len(set(more)) == 5
+    assert more[:3] == cluster.member_names(labelled, recipe)
+
+
 @pytest.mark.parametrize("change", ["recipe", "fold", "image", "label", "code"])
 def test_whatever_a_member_depends_on_is_in_its_name(folder, labelled, recipe, monkeypatch, change):
-    before = cluster.member_name(labelled, 0, recipe)
-    assert cluster.member_name(labelled, 0, recipe) == before
-    fold, images, labels = 0, labelled.images.copy(), labelled.labels.copy()
+    before = cluster.member_names(labelled, recipe)
+    assert cluster.member_names(labelled, recipe) == before
+    images, labels, folds = (array.copy() for array in labelled)
     if change == "recipe":
         recipe = recipe.model_copy(update={"zoom": 0.13})
     elif change == "fold":
-        fold = 1
+        folds[5] = (folds[5] + 1) % 3
     elif change == "image":
         images[5, 5, 5] ^= 1
     elif change == "label":
@@ -195,4 +200,4 @@ def test_whatever_a_member_depends_on_is_in_its_name(folder, labelled, recipe, m
         with (folder / "digits/member.py").open("a") as module:
             module.write("\n")
         monkeypatch.setattr(cluster, "__file__", str(folder / "digits/cluster.py"))
-    assert cluster.member_name(dataset.Labelled(images, labels, labelled.folds), fold, recipe) != before
+    assert not set(cluster.member_names(dataset.Labelled(images, labels, folds), recipe)) & set(before)

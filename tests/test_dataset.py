@@ -53,7 +53,7 @@ def test_two_rows_a_fold_are_enough_for_all_that_follows():
     labels = np.tile(np.arange(10, dtype=np.uint8), 4)
     images = np.zeros((40, 28, 28), dtype=np.uint8)
     labelled = dataset.Labelled(images, labels, dataset.dealt(labels, folds=2, seed=1))
-    part = dataset.parts(labelled, fold=0, validation_fraction=0.05, seed=1)
+    part = dataset.parts(labelled, member=0, validation_fraction=0.05, seed=1)
     assert np.array_equal(np.sort(labels[part.validation]), np.arange(10))
     assert np.array_equal(np.sort(labels[part.fitted]), np.arange(10))
 
@@ -64,10 +64,15 @@ def test_the_parts_of_a_member_hold_every_row_once(labelled, fold):
     assert np.array_equal(np.sort(np.concatenate(part)), np.arange(len(LABELS)))
 
 
-@pytest.mark.parametrize("fold", range(5))
-def test_a_member_holds_out_its_fold_and_nothing_else(labelled, fold):
-    part = dataset.parts(labelled, fold, validation_fraction=0.2, seed=1)
+@pytest.mark.parametrize(("member", "fold"), [(0, 0), (4, 4), (5, 0), (12, 2)])
+def test_members_hold_out_one_fold_each_and_begin_again_after_the_last(labelled, member, fold):
+    part = dataset.parts(labelled, member, validation_fraction=0.2, seed=1)
     assert np.array_equal(part.held_out, np.flatnonzero(labelled.folds == fold))
+
+
+def test_members_of_one_fold_have_other_validation_parts(labelled):
+    first, second = (dataset.parts(labelled, member, 0.2, seed=1) for member in (0, 5))
+    assert not np.array_equal(first.validation, second.validation)
 
 
 @pytest.mark.parametrize("fraction", [0.2, 0.5])

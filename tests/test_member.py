@@ -24,7 +24,7 @@ def test_a_network_memorises_one_batch(labelled, recipe):
     still = recipe.model_copy(
         update={"dropout_rate": 0.0, "label_smoothing": 0.0, "weight_decay": 0.0, "epochs": 1, "warmup_fraction": 0.0}
     )
-    model = member.compiled(still, fold=0, steps=1000)
+    model = member.compiled(still, number=0, steps=1000)
     images, labels = labelled.images[:40], np.eye(10)[labelled.labels[:40]]
     for _ in range(60):
         model.train_on_batch(images, labels)
@@ -124,7 +124,7 @@ def test_training_that_diverges_says_where(labelled, recipe):
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing(recipe):
-    rate = member.compiled(recipe.model_copy(update={"epochs": 4}), fold=0, steps=100).optimizer._learning_rate
+    rate = member.compiled(recipe.model_copy(update={"epochs": 4}), number=0, steps=100).optimizer._learning_rate
     values = [float(rate(step)) for step in range(401)]
     peak = int(np.argmax(values))
     assert peak == round(400 * recipe.warmup_fraction)

@@ -24,34 +24,38 @@ MEMBER_BYTES = 2 * 2**30  # of memory, above what a worker needs for a member
 def fitted(
     labelled: Labelled, recipe: Recipe, report: Callable[[Epoch], None], note: Callable[[str], None]
 ) -> list[Member]:
-    """A member for each fold, in order; the finished ones of a stopped run are taken as they are.
+    """All members, in order; the finished ones of a stopped run are taken as they are.
 
     Runs on a local cluster of one-thread processes, or on the one at DASK_SCHEDULER_ADDRESS: the same
     members either way. `report` hears of each epoch, `note` of what a person may want to know.
     """
-    folds = range(int(labelled.folds.max()) + 1)
-    names = {fold: member_name(labelled, fold, recipe) for fold in folds}
-    missing = [fold for fold in folds if not (KEPT / names[fold]).exists()]
-    if len(missing) < len(folds):
-        note(f"{len(folds) - len(missing)} of {len(folds)} members were finished before and are kept")
+    names = member_names(labelled, recipe)
+    to_fit = missing(labelled, recipe)
     KEPT.mkdir(parents=True, exist_ok=True)
-    if missing:
-        with _client(len(missing), note) as client:
-            for fold, finished in _run(client, labelled, missing, names, recipe, report):
-                _write_whole(KEPT / names[fold], pickle.dumps(finished))
-    return [pickle.loads((KEPT / names[fold]).read_bytes()) for fold in folds]
+    if to_fit:
+        with _client(len(to_fit), note) as client:
+            for number, finished in _run(client, labelled, to_fit, names, recipe, report):
+                _write_whole(KEPT / names[number], pickle.dumps(finished))
+    return [pickle.loads((KEPT / name).read_bytes()) for name in names]
 
 
-def member_name(labelled: Labelled, fold: int, recipe: Recipe) -> str:
-    """What a member depends on, as a file name: data, recipe, code and libraries; a stale one has another name."""
-    digest = hashlib.sha256(f"{fold} {recipe.model_dump_json()}".encode())
+def missing(labelled: Labelled, recipe: Recipe) -> list[int]:
+    """The numbers of the members that no stopped run has finished."""
+    names = member_names(labelled, recipe)
+    return [number for number, name in enumerate(names) if not (KEPT / name).exists()]
+
+
+def member_names(labelled: Labelled, recipe: Recipe) -> list[str]:
+    """What each member depends on, as a file name: data, recipe, code and libraries; a stale one has another name."""
+    digest = hashlib.sha256(recipe.model_dump_json(exclude={"members"}).encode())
     for array in labelled:
         digest.update(array.tobytes())
     for module in ("backend", "dataset", "member", "network", "recipe"):
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     for library in ("keras", "numpy", "scikit-learn", "tensorflow"):
         digest.update(version(library).encode())
-    return digest.hexdigest()
+    common = digest.hexdigest()
+    return [f"{common}-{number:02d}" for number in range(recipe.members)]
 
 
 @contextmanager
@@ -87,22 +91,22 @@ def _client(most: int, note: Callable[[str], None]) -> Iterator[distributed.Clie
 def _run(
     client: distributed.Client,
     labelled: Labelled,
-    folds: list[int],
-    names: dict[int, str],
+    to_fit: list[int],
+    names: list[str],
     recipe: Recipe,
     report: Callable[[Epoch], None],
 ) -> Iterator[tuple[int, Member]]:
-    topic = f"epochs-{names[folds[0]]}"
-    arrays = f"labelled-{names[folds[0]]}"
+    topic = f"epochs-{names[to_fit[0]]}"
+    arrays = f"labelled-{names[to_fit[0]]}"
     client.subscribe_topic(topic, lambda event: report(Epoch(*event[1])))
-    waiting, running, ended = list(folds), {}, distributed.as_completed()
+    waiting, running, ended = list(to_fit), {}, distributed.as_completed()
 
     def start_on_free_workers() -> None:
         """One member a thread and no more: Dask would queue the rest where they started, beside idle workers."""
         while waiting and len(running) < max(1, sum(client.nthreads().values())):
-            fold = waiting.pop(0)
-            future = client.submit(_fit, arrays, fold, recipe, topic, key=names[fold])
-            running[future] = fold
+            number = waiting.pop(0)
+            future = client.submit(_fit, arrays, number, recipe, topic, key=names[number])
+            running[future] = number
             ended.add(future)
 
     with _failures_told(client.scheduler.address):
@@ -144,12 +148,12 @@ def _failures_told(scheduler: str) -> Iterator[None]:
         ) from None
 
 
-def _fit(arrays: str, fold: int, recipe: Recipe, topic: str) -> Member:
+def _fit(arrays: str, number: int, recipe: Recipe, topic: str) -> Member:
     from stages.digits import member  # here, since only workers need TensorFlow, which takes seconds to import
 
     worker = distributed.get_worker()
     labelled = worker.plugins[arrays].labelled
-    return member.fit(labelled, fold, recipe, lambda epoch: worker.log_event(topic, list(epoch)))
+    return member.fit(labelled, number, recipe, lambda epoch: worker.log_event(topic, list(epoch)))
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -51,16 +51,22 @@ def dealt(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     return fold_of
 
 
-def parts(labelled: Labelled, fold: int, validation_fraction: float, seed: int) -> Parts:
-    """The rows of member `fold`; validation is that fraction of what its fold leaves, digits in proportion."""
-    outside = np.flatnonzero(labelled.folds != fold)
+def held_out(labelled: Labelled, member: int) -> np.ndarray:
+    """Which images (n,) bool that member, numbered from 0, never sees: a fold each, then the first fold again."""
+    return labelled.folds == member % (int(labelled.folds.max()) + 1)
+
+
+def parts(labelled: Labelled, member: int, validation_fraction: float, seed: int) -> Parts:
+    """The rows of that member; validation is that fraction of what its fold leaves, digits in proportion."""
+    inside = held_out(labelled, member)
+    outside = np.flatnonzero(~inside)
     fitted, validation = train_test_split(
         outside,
         test_size=max(DIGITS, round(validation_fraction * len(outside))),
         stratify=labelled.labels[outside],
-        random_state=seed + fold,
+        random_state=seed + member,
     )
-    return Parts(np.sort(fitted), np.sort(validation), np.flatnonzero(labelled.folds == fold))
+    return Parts(np.sort(fitted), np.sort(validation), np.flatnonzero(inside))
 
 
 def fingerprints(images: np.ndarray) -> np.ndarray:
@@ -89,6 +95,11 @@ def load_unlabelled(path: Path) -> np.ndarray:
         return stored["images"]
 
 
-def model_path(fold: int) -> Path:
-    """Where `train` keeps the member that holds `fold` out."""
-    return MODELS / f"member-{fold:02d}.keras"
+def model_path(member: int) -> Path:
+    """Where `train` keeps that member."""
+    return MODELS / f"member-{member:02d}.keras"
+
+
+def model_paths() -> list[Path]:
+    """Where the members are, in the order of their numbers."""
+    return sorted(MODELS.glob("*.keras"))

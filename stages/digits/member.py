@@ -9,19 +9,19 @@ from stages.digits.backend import keras
 from stages.digits.recipe import Epoch, Member, Recipe
 
 
-def fit(labelled: dataset.Labelled, fold: int, recipe: Recipe, report: Callable[[Epoch], None]) -> Member:
-    """Fit the member that holds `fold` out; `report` hears of each epoch as it ends.
+def fit(labelled: dataset.Labelled, number: int, recipe: Recipe, report: Callable[[Epoch], None]) -> Member:
+    """Fit the member of that number, from 0, on what its fold leaves; `report` hears of each epoch as it ends.
 
     FloatingPointError where the loss stops being a number.
     """
     images, labels = labelled.images, np.eye(dataset.DIGITS, dtype=np.float32)[labelled.labels]
-    part = dataset.parts(labelled, fold, recipe.validation_fraction, recipe.seed)
+    part = dataset.parts(labelled, number, recipe.validation_fraction, recipe.seed)
     batch_size = min(recipe.batch_size, len(part.fitted))
     steps = len(part.fitted) // batch_size  # an epoch; the rows left over are others in each
-    model = compiled(recipe, fold, steps)
-    history = _History(fold, report)
+    model = compiled(recipe, number, steps)
+    history = _History(number, report)
     model.fit(
-        batches(images, labels, part.fitted, batch_size, recipe, fold),
+        batches(images, labels, part.fitted, batch_size, recipe, number),
         steps_per_epoch=steps,
         epochs=recipe.epochs,
         validation_data=(images[part.validation], labels[part.validation]),
@@ -36,10 +36,10 @@ def fit(labelled: dataset.Labelled, fold: int, recipe: Recipe, report: Callable[
     return Member(network.packed(model), history.epochs)
 
 
-def compiled(recipe: Recipe, fold: int, steps: int) -> keras.Sequential:
-    """A new network for member `fold`, to be fitted in epochs of so many steps with one-cycle AdamW."""
-    seeds = iter(np.random.SeedSequence([recipe.seed, fold]).generate_state(32).tolist())
-    model = network.network(recipe.dropout_rate, seeds)
+def compiled(recipe: Recipe, number: int, steps: int) -> keras.Sequential:
+    """A new network for member `number`, to be fitted in epochs of so many steps with one-cycle AdamW."""
+    seeds = iter(np.random.SeedSequence([recipe.seed, number]).generate_state(32).tolist())
+    model = network.network(recipe.width, recipe.dropout_rate, seeds)
     total = steps * recipe.epochs
     warmup = round(recipe.warmup_fraction * total)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -58,14 +58,14 @@ def compiled(recipe: Recipe, fold: int, steps: int) -> keras.Sequential:
 
 
 def batches(
-    images: np.ndarray, labels: np.ndarray, rows: np.ndarray, batch_size: int, recipe: Recipe, fold: int
+    images: np.ndarray, labels: np.ndarray, rows: np.ndarray, batch_size: int, recipe: Recipe, number: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Every epoch's batches, one after another: images (b, 28, 28) uint8 as augmented, labels (b, 10) float32.
 
-    Order and augmentation come from (seed, fold, epoch): other ones in each epoch, the same in each run.
+    Order and augmentation come from (seed, number, epoch): other ones in each epoch, the same in each run.
     """
     for epoch in range(recipe.epochs):
-        random = np.random.default_rng([recipe.seed, fold, epoch])
+        random = np.random.default_rng([recipe.seed, number, epoch])
         order = random.permutation(rows)
         for step in range(len(rows) // batch_size):
             chosen = order[step * batch_size : (step + 1) * batch_size]
@@ -83,13 +83,13 @@ def batches(
 class _History(keras.callbacks.Callback):
     """Keeps and reports the epochs."""
 
-    def __init__(self, fold: int, report: Callable[[Epoch], None]):
+    def __init__(self, number: int, report: Callable[[Epoch], None]):
         super().__init__()
-        self.fold, self.report, self.epochs = fold, report, []
+        self.number, self.report, self.epochs = number, report, []
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
-            raise FloatingPointError(f"member {self.fold}, epoch {epoch + 1}: the loss is {logs['loss']}")
-        row = Epoch(self.fold, epoch + 1, logs["loss"], logs["val_loss"], logs["accuracy"], logs["val_accuracy"])
+            raise FloatingPointError(f"member {self.number}, epoch {epoch + 1}: the loss is {logs['loss']}")
+        row = Epoch(self.number, epoch + 1, logs["loss"], logs["val_loss"], logs["accuracy"], logs["val_accuracy"])
         self.epochs.append(row)
         self.report(row)

@@ -17,8 +17,8 @@ SURE = 0.9  # of a probability; label smoothing keeps the clearest digits near 0
 BEFORE_ZIP = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip archive can hold
 
 
-def network(dropout_rate: float, seeds: Iterator[int]) -> keras.Sequential:
-    """Images (n, 28, 28) uint8, ink 0–255 -> probabilities (n, 10) float32.
+def network(width: int, dropout_rate: float, seeds: Iterator[int]) -> keras.Sequential:
+    """Images (n, 28, 28) uint8, ink 0–255 -> probabilities (n, 10) float32; `width` is that of its middle, in channels.
 
     Everything random takes a seed of its own from `seeds`: Keras' global seed is shared by all threads
     of a process, so what another thread draws would change this network.
@@ -29,11 +29,11 @@ def network(dropout_rate: float, seeds: Iterator[int]) -> keras.Sequential:
             _ink(),
             layers.Rescaling(1 / 255, name="scale"),
             layers.Reshape((SIDE, SIDE, 1), name="channel"),
-            *_convolution("conv1", 32, 5, next(seeds), pool=True),
-            *_convolution("conv2", 64, 3, next(seeds)),
-            *_convolution("conv3", 64, 3, next(seeds), pool=True),
-            *_convolution("conv4", 128, 3, next(seeds)),
-            *_convolution("conv5", 128, 2, next(seeds)),
+            *_convolution("conv1", width // 2, 5, next(seeds), pool=True),
+            *_convolution("conv2", width, 3, next(seeds)),
+            *_convolution("conv3", width, 3, next(seeds), pool=True),
+            *_convolution("conv4", 2 * width, 3, next(seeds)),
+            *_convolution("conv5", 2 * width, 2, next(seeds)),
             layers.Flatten(name="flatten"),
             layers.Dropout(dropout_rate, seed=next(seeds), name="dropout"),
             layers.Dense(
@@ -117,9 +117,7 @@ def probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
 
 def _at_one_look(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Called, not `predict`: that compiles each model first, for longer than a small file takes."""
-    starts = range(0, len(images), IMAGES_AT_ONCE)
-    return np.concatenate([model(images[start : start + IMAGES_AT_ONCE], training=False) for start in starts])
+    return model.predict(images, batch_size=IMAGES_AT_ONCE, verbose=0)
 
 
 def packed(model: keras.Sequential) -> bytes:
