@@ -1,0 +1,87 @@
+"""What a run costs, on which machine, and the profiles of the pipeline: what the benchmarks share."""
+
+import os
+import platform
+import resource
+import subprocess
+import threading
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+HERE = Path(__file__).parent
+PROFILES: dict[str, list[str]] = {  # what `dvc exp run -S` changes; the README gives the same
+    "quick": ["prepare.folds=10", "train.members=1", "train.width=48", "train.epochs=6", "train.learning_rate=0.008"],
+    "default": [],
+    "best": ["prepare.folds=5", "train.members=10", "train.epochs=20"],
+}
+
+
+class Cost(NamedTuple):
+    """Of a command and all that it started."""
+
+    cpu_seconds: float  # user and system
+    wall_seconds: float
+    peak_mib: float  # of memory, all processes at once; shared pages are shared out
+
+
+def cost(command: list[str], folder: Path) -> Cost:
+    """Run `command` in `folder`; CalledProcessError where it fails."""
+    before, started = _cpu_of_children(), time.monotonic()
+    process = subprocess.Popen(command, cwd=folder)
+    peak = _Peak(process.pid)
+    peak.start()
+    if process.wait():
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Cost(_cpu_of_children() - before, time.monotonic() - started, peak.mib)
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+class _Peak(threading.Thread):
+    """Looks at the memory of a process and its descendants, four times a second, until it ends."""
+
+    def __init__(self, pid: int):
+        super().__init__(daemon=True)
+        self.top, self.mib = psutil.Process(pid), 0.0
+
+    def run(self) -> None:
+        while self.top.is_running() and self.top.status() != psutil.STATUS_ZOMBIE:
+            total = sum(_memory(process) for process in [self.top, *self.top.children(recursive=True)])
+            self.mib = max(self.mib, total / 2**20)
+            time.sleep(0.25)
+
+
+def _memory(process: psutil.Process) -> int:
+    try:
+        return process.memory_full_info().pss
+    except psutil.Error:  # it has just ended
+        return 0
+
+
+def cloned(folder: Path) -> tuple[Path, str]:
+    """A clone, in `folder`, of what is committed; and its commit."""
+    clone = folder / "digits"
+    subprocess.run(["git", "clone", "--quiet", HERE.parent, clone], check=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, check=True, capture_output=True, text=True)
+    return clone, commit.stdout.strip()[:12]
+
+
+def pipeline(raw: Path, profile: str) -> list[str]:
+    """The command that runs the pipeline on `raw`, in a clone."""
+    return ["dvc", "exp", "run", *(f"-S{change}" for change in [f"raw={raw.resolve()}", *PROFILES[profile]])]
+
+
+def machine() -> dict[str, str]:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "machine": f"{len(os.sched_getaffinity(0))} cores, {names[0] if names else platform.processor()}",
+        "tensorflow": version("tensorflow"),
+    }
