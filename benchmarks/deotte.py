@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from stages.digits import network
+from stages.digits import augmentation
 
 EPOCHS, BATCH_SIZE = 45, 64
 
@@ -58,6 +58,6 @@ def _batches(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.ndarra
         for start in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE):
             chosen = order[start : start + BATCH_SIZE]
             yield (
-                network.augmented(images[chosen], rotation=10, zoom=0.1, shift=2.8, shear=0, random=random),
+                augmentation.augmented(images[chosen], rotation=10, zoom=0.1, shift=2.8, shear=0, random=random),
                 labels[chosen],
             )

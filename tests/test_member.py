@@ -24,7 +24,7 @@ def test_a_network_memorises_one_batch(labelled, recipe):
     still = recipe.model_copy(
         update={"dropout_rate": 0.0, "label_smoothing": 0.0, "weight_decay": 0.0, "epochs": 1, "warmup_fraction": 0.0}
     )
-    model = member.compiled(still, number=0, steps=1000)
+    model = member.compiled(still, number=0)
     images, labels = labelled.images[:40], np.eye(10)[labelled.labels[:40]]
     for _ in range(60):
         model.train_on_batch(images, labels)
@@ -124,11 +124,27 @@ def test_training_that_diverges_says_where(labelled, recipe):
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing(recipe):
-    rate = member.compiled(recipe.model_copy(update={"epochs": 4}), number=0, steps=100).optimizer._learning_rate
-    values = [float(rate(step)) for step in range(401)]
-    peak = int(np.argmax(values))
+    rates = member.one_cycle(recipe, 400)
+    peak = int(np.argmax(rates))
+    assert len(rates) == 400
     assert peak == round(400 * recipe.warmup_fraction)
-    assert values[peak] == pytest.approx(recipe.learning_rate)
-    assert values[-1] == pytest.approx(0, abs=1e-6)
-    assert values[:peak] == sorted(values[:peak])
-    assert values[peak:] == sorted(values[peak:], reverse=True)
+    assert rates[peak] == pytest.approx(recipe.learning_rate)
+    assert rates[0] == pytest.approx(recipe.learning_rate / 25)
+    assert rates[-1] == pytest.approx(0, abs=1e-6)
+    assert (np.diff(rates[: peak + 1]) > 0).all()
+    assert (np.diff(rates[peak:]) < 0).all()
+
+
+def test_every_step_is_made_at_its_rate(labelled, recipe, monkeypatch):
+    """With rates of nothing after the first epoch, the second leaves all weights as they are."""
+    held = recipe.model_copy(update={"weight_decay": 0.0})
+    monkeypatch.setattr(member, "one_cycle", lambda recipe, steps: np.repeat([recipe.learning_rate, 0.0], steps // 2))
+    weights = []
+    monkeypatch.setattr(
+        member._History,
+        "on_epoch_end",
+        lambda history, _epoch, _logs: weights.append([w.numpy() for w in history.model.trainable_weights]),
+    )
+    member.fit(labelled, 0, held, ignore)
+    first, second = weights
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

@@ -1,4 +1,4 @@
-"""The network: what it takes and gives, its augmentation, its bytes."""
+"""The network: what it takes and gives, its bytes."""
 
 import json
 import zipfile
@@ -9,28 +9,9 @@ import pytest
 from stages.digits import network
 from stages.digits.backend import keras, tf
 
-STILL = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "shear": 0.0}
-
 
 def seeds(start: int = 0):
     return iter(range(start, start + 32))
-
-
-def moved(images: np.ndarray, seed: int = 0, **limits: float) -> np.ndarray:
-    return network.augmented(images, **(STILL | limits), random=np.random.default_rng(seed))
-
-
-@pytest.fixture
-def dot() -> np.ndarray:
-    """One image with a 2 x 2 dot right of its centre."""
-    image = np.zeros((1, 28, 28), dtype=np.uint8)
-    image[0, 13:15, 20:22] = 200
-    return image
-
-
-def centre_of_ink(image: np.ndarray) -> tuple[float, float]:
-    rows, columns = np.indices(image.shape)
-    return (rows * image).sum() / image.sum(), (columns * image).sum() / image.sum()
 
 
 def test_raw_ink_in_probabilities_out():
@@ -91,44 +72,6 @@ def test_a_sure_look_is_enough():
     image = np.zeros((1, 28, 28), dtype=np.uint8)
     image[0, 14, 14] = 95
     assert network.probabilities(Reader(), image)[0, 0] == pytest.approx(0.95)
-
-
-def test_augmentation_at_zero_strength_changes_nothing():
-    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
-    assert np.array_equal(moved(images), images)
-
-
-def test_augmented_images_stay_ink():
-    images = np.random.default_rng(0).integers(0, 256, (50, 28, 28), dtype=np.uint8)
-    after = moved(images, rotation=15, zoom=0.2, shift=3, shear=0.2)
-    assert after.dtype == np.uint8
-    assert after.shape == images.shape
-
-
-def test_each_image_of_a_batch_is_moved_otherwise(dot):
-    after = moved(np.repeat(dot, 6, axis=0), rotation=30)
-    assert len(np.unique(after.reshape(6, -1), axis=0)) == 6
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_rotation_keeps_the_distance_from_the_centre_and_within_its_limit(dot, seed):
-    row, column = centre_of_ink(moved(dot, seed, rotation=30)[0])
-    assert np.hypot(row - 13.5, column - 13.5) == pytest.approx(7, abs=0.3)
-    assert abs(np.degrees(np.arctan2(row - 13.5, column - 13.5))) <= 31
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_shift_moves_by_at_most_its_pixels(dot, seed):
-    row, column = centre_of_ink(moved(dot, seed, shift=3)[0])
-    assert abs(row - 13.5) <= 3.1
-    assert 0.05 < abs(column - 20.5) <= 3.1
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_zoom_changes_the_distance_from_the_centre_by_at_most_its_share(dot, seed):
-    row, column = centre_of_ink(moved(dot, seed, zoom=0.2)[0])
-    assert row == pytest.approx(13.5, abs=0.1)
-    assert 7 / 1.25 - 0.3 <= column - 13.5 <= 7 * 1.25 + 0.3
 
 
 def test_packed_models_load_in_plain_keras_and_predict_the_same(tmp_path):

@@ -50,7 +50,7 @@ def member_names(labelled: Labelled, recipe: Recipe) -> list[str]:
     digest = hashlib.sha256(recipe.model_dump_json(exclude={"members"}).encode())
     for array in labelled:
         digest.update(array.tobytes())
-    for module in ("backend", "dataset", "member", "network", "recipe"):
+    for module in ("augmentation", "backend", "dataset", "member", "network", "recipe"):
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     for library in ("keras", "numpy", "scikit-learn", "tensorflow"):
         digest.update(version(library).encode())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from stages.digits import dataset, network
+from stages.digits import augmentation, dataset, network
 from stages.digits.backend import keras
 from stages.digits.recipe import Epoch, Member, Recipe
 
@@ -18,7 +18,7 @@ def fit(labelled: dataset.Labelled, number: int, recipe: Recipe, report: Callabl
     part = dataset.parts(labelled, number, recipe.validation_fraction, recipe.seed)
     batch_size = min(recipe.batch_size, len(part.fitted))
     steps = len(part.fitted) // batch_size  # an epoch; the rows left over are others in each
-    model = compiled(recipe, number, steps)
+    model = compiled(recipe, number)
     history = _History(number, report)
     model.fit(
         batches(images, labels, part.fitted, batch_size, recipe, number),
@@ -28,6 +28,7 @@ def fit(labelled: dataset.Labelled, number: int, recipe: Recipe, report: Callabl
         validation_batch_size=network.IMAGES_AT_ONCE,
         callbacks=[
             history,
+            _Rates(one_cycle(recipe, steps * recipe.epochs)),
             keras.callbacks.EarlyStopping("val_loss", patience=recipe.patience, restore_best_weights=True),
         ],
         shuffle=False,  # `batches` owns the order
@@ -36,25 +37,25 @@ def fit(labelled: dataset.Labelled, number: int, recipe: Recipe, report: Callabl
     return Member(network.packed(model), history.epochs)
 
 
-def compiled(recipe: Recipe, number: int, steps: int) -> keras.Sequential:
-    """A new network for member `number`, to be fitted in epochs of so many steps with one-cycle AdamW."""
+def compiled(recipe: Recipe, number: int) -> keras.Sequential:
+    """A new network for member `number`, to be fitted with AdamW."""
     seeds = iter(np.random.SeedSequence([recipe.seed, number]).generate_state(32).tolist())
     model = network.network(recipe.width, recipe.dropout_rate, seeds)
-    total = steps * recipe.epochs
-    warmup = round(recipe.warmup_fraction * total)
-    rate = keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / 25,
-        decay_steps=max(1, total - warmup),
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warmup,
-    )
     model.compile(
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay),
+        optimizer=keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
         jit_compile=False,  # on a CPU, XLA is several times slower
     )
     return model
+
+
+def one_cycle(recipe: Recipe, steps: int) -> np.ndarray:
+    """The learning rate (steps,) of each: up to the peak in a straight line, then down to nothing by a cosine."""
+    warmup = round(recipe.warmup_fraction * steps)
+    up = np.linspace(1 / 25, 1, warmup, endpoint=False)
+    down = (1 + np.cos(np.linspace(0, np.pi, steps - warmup))) / 2
+    return recipe.learning_rate * np.concatenate([up, down])
 
 
 def batches(
@@ -69,7 +70,7 @@ def batches(
         order = random.permutation(rows)
         for step in range(len(rows) // batch_size):
             chosen = order[step * batch_size : (step + 1) * batch_size]
-            moved = network.augmented(
+            moved = augmentation.augmented(
                 images[chosen],
                 rotation=recipe.rotation,
                 zoom=recipe.zoom,
@@ -78,6 +79,17 @@ def batches(
                 random=random,
             )
             yield moved, labels[chosen]
+
+
+class _Rates(keras.callbacks.Callback):
+    """Sets the learning rate of every step; Keras' own schedules are compiled into the update of every weight."""
+
+    def __init__(self, rates: np.ndarray):
+        super().__init__()
+        self.rates = iter(rates)
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:  # noqa: ARG002 (Keras' signature)
+        self.model.optimizer.learning_rate = next(self.rates)
 
 
 class _History(keras.callbacks.Callback):

@@ -1,4 +1,4 @@
-"""The network, its augmentation, saving it byte for byte."""
+"""The network, asking it, saving it byte for byte."""
 
 import io
 import json
@@ -66,38 +66,6 @@ def _convolution(name: str, filters: int, size: int, seed: int, pool: bool = Fal
         layers.BatchNormalization(momentum=0.9, name=f"{name}_norm"),
         layers.ReLU(name=f"{name}_relu"),
     ]
-
-
-def augmented(
-    images: np.ndarray,
-    *,
-    rotation: float,
-    zoom: float,
-    shift: float,
-    shear: float,
-    random: np.random.Generator,
-) -> np.ndarray:
-    """The images (n, 28, 28) uint8, each turned, scaled, moved and sheared at random by one affine map.
-
-    Each is drawn evenly within ± `rotation` degrees, ± `zoom` of the size (across and down apart),
-    ± `shift` pixels and ± `shear` pixels across for a pixel down; what comes in from outside is 0.
-    """
-    draw = random.uniform(-1, 1, (6, len(images)))
-    angle = np.radians(rotation * draw[0])
-    across, down = 1 + zoom * draw[1], 1 + zoom * draw[2]
-    cos, sin, slant = np.cos(angle), np.sin(angle), shear * draw[3]
-    # Output pixel (x, y), seen from the centre, shows input pixel (a x + b y, c x + d y).
-    a, b = cos / across, (slant * cos - sin) / down
-    c, d = sin / across, (slant * sin + cos) / down
-    centre = (SIDE - 1) / 2
-    left = centre - (a + b) * centre + shift * draw[4]
-    top = centre - (c + d) * centre + shift * draw[5]
-    nothing = np.zeros_like(a)
-    transforms = np.stack([a, b, left, c, d, top, nothing, nothing], axis=1).astype(np.float32)
-    moved = keras.ops.image.affine_transform(
-        images[..., None].astype(np.float32), transforms, data_format="channels_last"
-    )
-    return np.asarray(keras.ops.round(moved[..., 0])).astype(np.uint8)
 
 
 def probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
