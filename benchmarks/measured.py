@@ -14,7 +14,7 @@ import psutil
 
 HERE = Path(__file__).parent
 PROFILES: dict[str, list[str]] = {  # what `dvc exp run -S` changes; the README gives the same
-    "quick": ["prepare.folds=10", "train.members=1", "train.width=48", "train.epochs=6", "train.learning_rate=0.008"],
+    "quick": ["prepare.folds=10", "train.members=1", "train.width=48", "train.epochs=5", "train.learning_rate=0.008"],
     "default": [],
     "best": ["prepare.folds=6", "train.members=6", "train.epochs=20"],
 }
@@ -25,7 +25,7 @@ class Cost(NamedTuple):
 
     cpu_seconds: float  # user and system
     wall_seconds: float
-    peak_mib: float  # of memory, all processes at once; shared pages are shared out
+    peak_mib: float  # of memory that isn't shared, all processes at once
 
 
 def cost(command: list[str], folder: Path) -> Cost:
@@ -45,7 +45,7 @@ def _cpu_of_children() -> float:
 
 
 class _Peak(threading.Thread):
-    """Looks at the memory of a process and its descendants, four times a second, until it ends."""
+    """Looks at the memory of a process and its descendants, twice a second, until it ends."""
 
     def __init__(self, pid: int):
         super().__init__(daemon=True)
@@ -55,12 +55,13 @@ class _Peak(threading.Thread):
         while self.top.is_running() and self.top.status() != psutil.STATUS_ZOMBIE:
             total = sum(_memory(process) for process in [self.top, *self.top.children(recursive=True)])
             self.mib = max(self.mib, total / 2**20)
-            time.sleep(0.25)
+            time.sleep(0.5)
 
 
 def _memory(process: psutil.Process) -> int:
     try:
-        return process.memory_full_info().pss
+        used = process.memory_info()
+        return used.rss - used.shared
     except psutil.Error:  # it has just ended
         return 0
 

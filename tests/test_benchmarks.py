@@ -1,0 +1,68 @@
+"""What the benchmarks compute besides running things."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from benchmarks import compare, measured, workers
+from stages.digits import kaggle
+
+
+def row(contestant: str, repeat: int, errors: int) -> dict:
+    return {"contestant": contestant, "repeat": repeat, "held_out": 1000, "errors": errors}
+
+
+def test_a_run_replaces_its_own_rows_and_keeps_the_others(tmp_path):
+    table = tmp_path / "compare.csv"
+    compare.replace(table, [row("a", 0, 1), row("b", 0, 2)])
+    compare.replace(table, [row("a", 1, 3)])
+    compare.replace(table, [row("a", 0, 4)])
+    assert pd.read_csv(table).to_dict("records") == [row("a", 0, 4), row("a", 1, 3), row("b", 0, 2)]
+
+
+def test_repeats_hold_out_other_digits_and_together_all_of_them(tmp_path, drawn):
+    held_out, shown = [], []
+    for repeat in range(compare.PARTS):
+        raw = tmp_path / str(repeat)
+        labels = compare.held_out(drawn, repeat, raw)
+        unseen, seen = kaggle.read_unlabelled(raw), kaggle.read_labelled(raw)
+        assert len(unseen.images) == len(labels) == len(drawn.images) - len(seen.images)
+        held_out += [(image.tobytes(), label) for image, label in zip(unseen.images, labels, strict=True)]
+        shown.append({image.tobytes() for image in seen.images} & {image.tobytes() for image in unseen.images})
+    expected = [(image.tobytes(), label) for image, label in zip(drawn.images, drawn.labels, strict=True)]
+    assert sorted(held_out) == sorted(expected)
+    assert not any(shown)
+
+
+def test_the_summary_counts_the_mistakes_of_all_repeats_together():
+    costs = {"cpu_seconds": 60.4, "wall_seconds": 30.0, "peak_mib": 1000.0, "parameters": 2000}
+    table = pd.DataFrame([row("a", 0, 10) | costs, row("a", 1, 15) | costs])
+    assert compare.summary(table) == "| a | 98.75 % ± 0.25 % | 60 | 30 | 1,000 | 2,000 | 2 |"
+
+
+def test_time_is_calculated_by_rounds_of_members():
+    table = workers.calculated({1: 82.0, 2: 42.0}).set_index("workers")["calculated"]
+    assert table.tolist() == [82, 42, 32, 22, 22, 22, 22, 12]
+
+
+def test_a_command_that_fails_stops_the_benchmark(tmp_path):
+    with pytest.raises(subprocess.CalledProcessError):
+        measured.cost([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)
+
+
+def test_the_memory_of_children_counts(tmp_path):
+    """A child of the command holds 200 MiB for a while."""
+    hold = "import time; held = b'1' * (200 * 2**20); time.sleep(3)"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold!r}])"
+    assert 200 < measured.cost([sys.executable, "-c", code], tmp_path).peak_mib < 300
+
+
+def test_every_profile_changes_parameters_that_exist():
+    params = yaml.safe_load((measured.HERE.parent / "params.yaml").read_text(encoding="utf-8"))
+    for change in np.concatenate(list(measured.PROFILES.values())):
+        section, _, key = change.partition("=")[0].partition(".")
+        assert key in params[section]
