@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from stages.digits import params
 from stages.digits.errors import InputError
+from stages.digits.recipe import Recipe
 from stages.prepare import Prepare
 from stages.sample import Sample
 
@@ -198,3 +200,19 @@ def test_the_stages_refuse_what_is_out_of_range(section, declared, text, part):
     with pytest.raises(InputError) as caught:
         params.section(section, declared)
     assert part in caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("members", 0, "greater than or equal to 1"),
+        ("members", 101, "less than or equal to 100"),  # their files are numbered with two digits
+        ("width", 63, "a multiple of 2"),
+        ("width", 14, "greater than or equal to 16"),
+    ],
+)
+def test_train_refuses_what_is_out_of_range(recipe, key, value, expected):
+    Path("params.yaml").write_text(yaml.safe_dump({"train": recipe.model_dump() | {key: value}}), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        params.section("train", Recipe)
+    assert caught.value.code == f"params.yaml: train.{key}: found {value}, expected {expected}"

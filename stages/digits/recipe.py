@@ -11,7 +11,7 @@ class Recipe(params.Section):
     """How a member is fitted: the section `train` of params.yaml, which gives the units."""
 
     seed: params.Seed
-    members: params.Count  # how many are fitted, each as the rest says
+    members: Annotated[int, Field(ge=1, le=100)]  # how many are fitted, each as the rest says
     width: Annotated[int, Field(ge=16, multiple_of=2)]
     epochs: params.Count
     batch_size: params.Count
