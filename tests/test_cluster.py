@@ -171,6 +171,11 @@ def test_killed_with_everything_the_next_run_fits_only_what_is_missing(folder, l
     assert not cluster.KEPT.exists()
 
 
+def test_dask_does_not_watch_its_own_workers_by_sampling():
+    with cluster._client(1, print) as client:
+        assert list(client.run(dask.config.get, "distributed.worker.profile.enabled").values()) == [False]
+
+
 def test_the_client_does_without_tensorflow():
     code = "import sys, stages.train; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

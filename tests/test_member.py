@@ -106,7 +106,8 @@ def test_the_kept_weights_are_those_of_the_epoch_with_the_lowest_validation_loss
 
 
 def test_a_member_stops_when_validation_no_longer_improves(labelled, recipe):
-    hopeless = recipe.model_copy(update={"epochs": 12, "patience": 1, "learning_rate": 3.0})
+    """A rate that rises until it is far too high makes one of the epochs worse."""
+    hopeless = recipe.model_copy(update={"epochs": 12, "patience": 1, "learning_rate": 0.12, "warmup_fraction": 0.99})
     assert len(member.fit(labelled, 0, hopeless, ignore).history) < 12
 
 
@@ -133,6 +134,22 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing(recipe):
     assert rates[-1] == pytest.approx(0, abs=1e-6)
     assert (np.diff(rates[: peak + 1]) > 0).all()
     assert (np.diff(rates[peak:]) < 0).all()
+
+
+def test_steps_made_in_one_go_make_what_single_ones_make(labelled, recipe, monkeypatch):
+    """Without augmentation, which is drawn by pieces, and at one rate, which several steps share."""
+    still = recipe.model_copy(update={"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "shear": 0.0, "batch_size": 17})
+    monkeypatch.setattr(member, "one_cycle", lambda recipe, steps: np.full(steps, recipe.learning_rate))
+    single = member.fit(labelled, 0, still, ignore)
+    monkeypatch.setattr(member, "steps_at_once", lambda steps: steps // 2)
+    assert np.array(member.fit(labelled, 0, still, ignore).history) == pytest.approx(np.array(single.history), rel=1e-3)
+
+
+@pytest.mark.parametrize("steps", [1, 5, 39, 40, 233, 2330])
+def test_the_rate_changes_at_least_twenty_times_an_epoch_or_with_every_step(steps):
+    at_once = member.steps_at_once(steps)
+    assert at_once == 1 or steps // at_once >= 20
+    assert steps % at_once <= 0.05 * steps, "so many are left over"
 
 
 def test_every_step_is_made_at_its_rate(labelled, recipe, monkeypatch):

@@ -1,6 +1,5 @@
 """The stage prepare: the figures, the files, and what it leaves alone when it refuses."""
 
-import functools
 import json
 import os
 import subprocess
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from stages import prepare
-from stages.digits import dataset, drawing, kaggle
+from stages.digits import dataset, kaggle
 from stages.digits.errors import InputError
 
 REPOSITORY = Path(__file__).parents[1]
@@ -22,12 +21,6 @@ OUTPUTS = [
     "plots/class_balance.csv",
     "plots/samples.png",
 ]
-
-
-@pytest.fixture(autouse=True)
-def two_samples_a_digit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small grid: drawing all sixteen takes longer than the rest of the stage."""
-    monkeypatch.setattr(drawing, "samples", functools.partial(drawing.samples, each=2))
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess:
@@ -70,6 +63,13 @@ def test_figures_of_a_tiny_example_are_right():
         "contradicting_images": 1,
         "leaked_images": 2,
     }
+
+
+def test_every_one_of_very_many_images_counts(drawn_unlabelled):
+    images = np.zeros((20_001, 28, 28), dtype=np.uint8)
+    images[-1] = 255
+    labelled = kaggle.Table(images, np.arange(20_001) % 10)
+    assert prepare.statistics(labelled, drawn_unlabelled)["ink_mean"] == pytest.approx(255 / 20_001, abs=5e-5)
 
 
 def test_missing_values_of_both_files_are_counted(drawn, drawn_unlabelled):

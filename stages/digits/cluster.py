@@ -19,6 +19,10 @@ from stages.digits.recipe import Epoch, Member, Recipe
 
 KEPT = Path("data/members")  # not an output of DVC's, which deletes those before it runs a stage
 MEMBER_BYTES = 2 * 2**30  # of memory, above what a worker needs for a member
+QUIET = {  # Dask's own watch over every process, 50 times a second and more, takes an eighth of a core
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+}
 
 
 def fitted(
@@ -49,7 +53,7 @@ def member_names(labelled: Labelled, recipe: Recipe) -> list[str]:
     """What each member depends on, as a file name: data, recipe, code and libraries; a stale one has another name."""
     digest = hashlib.sha256(recipe.model_dump_json(exclude={"members"}).encode())
     for array in labelled:
-        digest.update(array.tobytes())
+        digest.update(array.data.cast("B"))  # no copy: the images may be most of the memory
     for module in ("augmentation", "backend", "dataset", "member", "network", "recipe"):
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     for library in ("keras", "numpy", "scikit-learn", "tensorflow"):
@@ -75,6 +79,7 @@ def _client(most: int, note: Callable[[str], None]) -> Iterator[distributed.Clie
     # A worker that holds TensorFlow takes longer to end than Dask's patience; that is nothing to warn of.
     logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
     with (
+        dask.config.set(QUIET),
         distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

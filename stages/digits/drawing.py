@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.digits.dataset import DIGITS
+from stages.digits.dataset import DIGITS, SIDE
 
 DOTS_PER_INCH = 120
 FITTED, VALIDATION = "#3b6ea8", "#d1495b"
@@ -22,14 +22,16 @@ def save(figure: Figure, path: Path) -> None:
 
 def samples(images: np.ndarray, labels: np.ndarray, each: int = 16) -> Figure:
     """The first images (n, 28, 28) uint8 of every digit, a row a digit."""
+    board = np.zeros((DIGITS, each, SIDE, SIDE), dtype=np.uint8)  # one picture: an axes an image takes seconds
+    for digit, row in enumerate(board):
+        first = images[np.flatnonzero(labels == digit)[:each]]
+        row[: len(first)] = first
     figure = Figure(figsize=(each * 0.5 + 0.4, DIGITS * 0.5 + 0.1))
-    for digit, row in enumerate(figure.subplots(DIGITS, each, gridspec_kw={"wspace": 0.06, "hspace": 0.06})):
-        rows = np.flatnonzero(labels == digit)[:each]
-        for position, axes in enumerate(row):
-            _bare(axes)
-            if position < len(rows):
-                _draw_ink(axes, images[rows[position]])
-        row[0].set_ylabel(digit, rotation=0, ha="right", va="center", fontsize=13)
+    axes = figure.subplots()
+    _draw_ink(axes, board.swapaxes(1, 2).reshape(DIGITS * SIDE, each * SIDE))
+    _bare(axes)
+    axes.set_yticks(SIDE * (np.arange(DIGITS) + 0.5), range(DIGITS), fontsize=13)
+    axes.tick_params(left=False)
     figure.subplots_adjust(left=0.05, right=0.995, top=0.99, bottom=0.01)
     return figure
 

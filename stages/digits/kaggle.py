@@ -89,7 +89,7 @@ def _read(raw: Path, name: str, columns: list[str]) -> Table:
             raise InputError(f"{raw}: {name}, {_first_fault(stream, columns)}") from None
     table = np.concatenate(parts)
     images = table[:, -len(PIXELS) :].reshape(-1, SIDE, SIDE)
-    return Table(images, table[:, 0] if LABEL in columns else None, sum(missing))
+    return Table(images, table[:, 0].copy() if LABEL in columns else None, sum(missing))  # a view would keep it all
 
 
 @contextmanager

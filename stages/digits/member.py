@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from stages.digits import augmentation, dataset, network
-from stages.digits.backend import keras
+from stages.digits.backend import keras, tf
 from stages.digits.recipe import Epoch, Member, Recipe
+
+STEPS_AT_ONCE = 10  # between which TensorFlow doesn't return to Python; they share a learning rate
 
 
 def fit(labelled: dataset.Labelled, number: int, recipe: Recipe, report: Callable[[Epoch], None]) -> Member:
@@ -17,18 +19,19 @@ def fit(labelled: dataset.Labelled, number: int, recipe: Recipe, report: Callabl
     images, labels = labelled.images, np.eye(dataset.DIGITS, dtype=np.float32)[labelled.labels]
     part = dataset.parts(labelled, number, recipe.validation_fraction, recipe.seed)
     batch_size = min(recipe.batch_size, len(part.fitted))
-    steps = len(part.fitted) // batch_size  # an epoch; the rows left over are others in each
-    model = compiled(recipe, number)
+    at_once = steps_at_once(len(part.fitted) // batch_size)
+    rounds = len(part.fitted) // (batch_size * at_once)  # an epoch; the rows left over are others in each
+    model = compiled(recipe, number, at_once)
     history = _History(number, report)
     model.fit(
-        batches(images, labels, part.fitted, batch_size, recipe, number),
-        steps_per_epoch=steps,
+        _stream(batches(images, labels, part.fitted, batch_size * at_once, recipe, number), batch_size),
+        steps_per_epoch=rounds * at_once,
         epochs=recipe.epochs,
         validation_data=(images[part.validation], labels[part.validation]),
         validation_batch_size=network.IMAGES_AT_ONCE,
         callbacks=[
             history,
-            _Rates(one_cycle(recipe, steps * recipe.epochs)),
+            _Rates(one_cycle(recipe, rounds * recipe.epochs)),
             keras.callbacks.EarlyStopping("val_loss", patience=recipe.patience, restore_best_weights=True),
         ],
         shuffle=False,  # `batches` owns the order
@@ -37,21 +40,27 @@ def fit(labelled: dataset.Labelled, number: int, recipe: Recipe, report: Callabl
     return Member(network.packed(model), history.epochs)
 
 
-def compiled(recipe: Recipe, number: int) -> keras.Sequential:
-    """A new network for member `number`, to be fitted with AdamW."""
+def steps_at_once(steps: int) -> int:
+    """How many of an epoch's steps are made in one go: few in a short epoch, for a rate that still changes smoothly."""
+    return max(1, min(STEPS_AT_ONCE, steps // 20))
+
+
+def compiled(recipe: Recipe, number: int, at_once: int = 1) -> keras.Sequential:
+    """A new network for member `number`, to be fitted with AdamW, so many steps at once."""
     seeds = iter(np.random.SeedSequence([recipe.seed, number]).generate_state(32).tolist())
     model = network.network(recipe.width, recipe.dropout_rate, seeds)
     model.compile(
         optimizer=keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
+        steps_per_execution=at_once,
         jit_compile=False,  # on a CPU, XLA is several times slower
     )
     return model
 
 
 def one_cycle(recipe: Recipe, steps: int) -> np.ndarray:
-    """The learning rate (steps,) of each: up to the peak in a straight line, then down to nothing by a cosine."""
+    """A learning rate (steps,) for each: up to the peak in a straight line, then down to nothing by a cosine."""
     warmup = round(recipe.warmup_fraction * steps)
     up = np.linspace(1 / 25, 1, warmup, endpoint=False)
     down = (1 + np.cos(np.linspace(0, np.pi, steps - warmup))) / 2
@@ -81,8 +90,17 @@ def batches(
             yield moved, labels[chosen]
 
 
+def _stream(pieces: Iterator[tuple[np.ndarray, np.ndarray]], batch_size: int) -> tf.data.Dataset:
+    """The pieces, each of one batch or several, cut into batches by TensorFlow: it asks Python less often."""
+    side = dataset.SIDE
+    shapes = tf.TensorSpec((None, side, side), tf.uint8), tf.TensorSpec((None, dataset.DIGITS), tf.float32)
+    return tf.data.Dataset.from_generator(lambda: pieces, output_signature=shapes).rebatch(
+        batch_size, drop_remainder=True
+    )
+
+
 class _Rates(keras.callbacks.Callback):
-    """Sets the learning rate of every step; Keras' own schedules are compiled into the update of every weight."""
+    """Sets the learning rate before each call of TensorFlow; Keras compiles its own into the update of every weight."""
 
     def __init__(self, rates: np.ndarray):
         super().__init__()
