@@ -38,7 +38,7 @@ def run_profile(name: str, raw: Path, folder: Path) -> tuple[dict, np.ndarray, l
     from stages.digits.backend import keras  # here: a rival's time has nothing to do with it
 
     clone, _ = cloned(folder)
-    spent = cost(pipeline(raw, name), clone)
+    spent = cost(pipeline(raw, PROFILES[name]), clone)
     models = (keras.models.load_model(path) for path in (clone / dataset.MODELS).glob("*.keras"))
     parameters = sum(model.count_params() for model in models)
     return spent._asdict() | {"parameters": parameters}, submitted(clone / "data"), []
@@ -109,6 +109,7 @@ def curve(compared: pd.DataFrame, course: pd.DataFrame) -> Figure:
         minutes, mistaken = runs["cpu_seconds"] / 60, 100 * runs["errors"] / runs["held_out"]
         axes.scatter(minutes, mistaken, s=30, color="black", zorder=3)
         axes.annotate(name, (minutes.mean(), mistaken.mean()), xytext=(6, 6), textcoords="offset points")
+    axes.margins(0.12)  # room for the names
     axes.set(xscale="log", yscale="log", xlabel="CPU minutes of the whole process", ylabel="mistaken, % of held out")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")

@@ -24,7 +24,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         clone, commit = cloned(Path(folder))
-        spent = cost(pipeline(wanted.raw, wanted.profile), clone)
+        spent = cost(pipeline(wanted.raw, PROFILES[wanted.profile]), clone)
         scores = json.loads((clone / "metrics/evaluate.json").read_text(encoding="utf-8"))
         shutil.copy(clone / "data/submission.csv", wanted.raw.with_name(f"submission-{wanted.profile}.csv"))
         for picture in PICTURES if wanted.profile == "default" else ():

@@ -74,9 +74,9 @@ def cloned(folder: Path) -> tuple[Path, str]:
     return clone, commit.stdout.strip()[:12]
 
 
-def pipeline(raw: Path, profile: str) -> list[str]:
-    """The command that runs the pipeline on `raw`, in a clone."""
-    return ["dvc", "exp", "run", *(f"-S{change}" for change in [f"raw={raw.resolve()}", *PROFILES[profile]])]
+def pipeline(raw: Path, changes: list[str], *stages: str) -> list[str]:
+    """The command that runs the pipeline on `raw`, in a clone, with changed parameters; of it, only up to `stages`."""
+    return ["dvc", "exp", "run", *(f"-S{change}" for change in [f"raw={raw.resolve()}", *changes]), *stages]
 
 
 def machine() -> dict[str, str]:

@@ -42,8 +42,8 @@ def main() -> None:
         kaggle.write_table(raw / "test.csv", unlabelled)
         for times in FOLDS:
             kaggle.write_table(raw / "train.csv", repeated(labelled, times))
-            command = [*pipeline(raw, "default"), *(f"-S{change}" for change in CHANGES), "prepare"]
-            rows.append({"stage": "prepare", "rows": times * len(labelled.images)} | cost(command, clone)._asdict())
+            spent = cost(pipeline(raw, CHANGES, "prepare"), clone)
+            rows.append({"stage": "prepare", "rows": times * len(labelled.images)} | spent._asdict())
         spent = cost([sys.executable, "-m", "stages.train"], clone)
         rows.append({"stage": "train", "rows": rows[-1]["rows"]} | spent._asdict())
     table = pd.DataFrame(rows).round(0)

@@ -30,7 +30,7 @@ def measured(raw: Path) -> dict[int, float]:
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         clone, _ = cloned(Path(folder))
-        cost([*pipeline(raw, "default"), *(f"-S{change}" for change in CHANGES), "prepare"], clone)
+        cost(pipeline(raw, CHANGES, "prepare"), clone)
         for workers in [count for count in (1, 2, 4, 8) if count <= len(cores)]:
             os.sched_setaffinity(0, cores[:workers])  # Dask takes as many workers
             seconds[workers] = cost([sys.executable, "-m", "stages.train"], clone).wall_seconds
@@ -39,9 +39,14 @@ def measured(raw: Path) -> dict[int, float]:
 
 
 def calculated(seconds: dict[int, float]) -> pd.DataFrame:
-    """`workers, measured, calculated`, in seconds, for every number of workers up to that of the members."""
+    """`workers, measured, calculated`, in seconds, for every number of workers up to that of the members.
+
+    ValueError where more workers took less time than they can.
+    """
     rounds = [math.ceil(MEMBERS / workers) for workers in seconds]
     each, fixed = np.polyfit(rounds, list(seconds.values()), 1)
+    if min(each, fixed) < 0:
+        raise ValueError(f"something else ran on the machine meanwhile: {seconds} seconds by workers")
     table = pd.DataFrame({"workers": range(1, MEMBERS + 1)})
     table["measured"] = table["workers"].map(seconds)
     table["calculated"] = fixed + each * np.ceil(MEMBERS / table["workers"])
