@@ -52,6 +52,15 @@ def test_the_share_of_the_rest_is_the_measured_one():
     assert found["all_cpu_minutes"] == run["cpu_minutes"]
 
 
+def test_the_cost_of_a_tenfold_file_is_the_measured_one():
+    found = pd.read_csv(ROOT / "benchmarks/tenfold.csv").set_index(["stage", "rows"])
+    whole, tenfold = found.loc[("prepare", 42_000)], found.loc[("prepare", 420_000)]
+    two, four = (found.loc[(f"train, {members} members", 420_000), "peak_mib"] for members in (2, 4))
+    assert f"prepared in {tenfold['cpu_seconds']} CPU s and {tenfold['peak_mib']} MiB" in README
+    assert f"in {whole['cpu_seconds']} CPU s\nand {whole['peak_mib']} MiB" in README
+    assert f"two small members within {two:,} MiB and four within {four:,}" in README
+
+
 def test_the_samples_figures_are_those_of_the_committed_metrics():
     found = json.loads((ROOT / "metrics/evaluate.json").read_text(encoding="utf-8"))
     line = row("default, on the sample")
