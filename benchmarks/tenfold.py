@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks.measured import HERE, cloned, cost, pipeline
 from stages.digits import kaggle
 
-FOLDS = (1, 5, 10)
+TIMES = (1, 5, 10)
 NOISE = 8  # of ink, either way
 SMALL = ["train.width=16", "train.epochs=1"]
 
@@ -40,7 +40,7 @@ def main() -> None:
         raw = Path(folder) / "raw"
         raw.mkdir()
         kaggle.write_table(raw / "test.csv", unlabelled)
-        for times in FOLDS:
+        for times in TIMES:
             kaggle.write_table(raw / "train.csv", repeated(labelled, times))
             spent = cost(pipeline(raw, [], "prepare"), clone)
             rows.append({"stage": "prepare", "rows": times * len(labelled.images)} | spent._asdict())

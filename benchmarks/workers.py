@@ -7,7 +7,6 @@ both fitted to what was measured, the shortest of three. Writes workers.csv and 
 """
 
 import argparse
-import math
 import os
 import sys
 import tempfile
@@ -45,13 +44,13 @@ def calculated(seconds: dict[int, float]) -> pd.DataFrame:
 
     ValueError where more workers took less time than they can.
     """
-    rounds = [math.ceil(MEMBERS / workers) for workers in seconds]
-    each, fixed = np.polyfit(rounds, list(seconds.values()), 1)
+    rounds = np.ceil(MEMBERS / np.arange(1, MEMBERS + 1))
+    each, fixed = np.polyfit([rounds[workers - 1] for workers in seconds], list(seconds.values()), 1)
     if min(each, fixed) < 0:
         raise ValueError(f"something else ran on the machine meanwhile: {seconds} seconds by workers")
     table = pd.DataFrame({"workers": range(1, MEMBERS + 1)})
     table["measured"] = table["workers"].map(seconds)
-    table["calculated"] = fixed + each * np.ceil(MEMBERS / table["workers"])
+    table["calculated"] = fixed + each * rounds
     return table.round(1)
 
 

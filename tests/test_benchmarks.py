@@ -49,6 +49,11 @@ def test_time_is_calculated_by_rounds_of_members():
     assert table.tolist() == [82, 42, 32, 22, 22, 22, 22, 12]
 
 
+def test_times_that_more_workers_cannot_reach_are_refused():
+    with pytest.raises(ValueError, match="something else ran"):
+        workers.calculated({1: 196.0, 2: 87.0})
+
+
 def test_a_command_that_fails_stops_the_benchmark(tmp_path):
     with pytest.raises(subprocess.CalledProcessError):
         measured.cost([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)

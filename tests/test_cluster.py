@@ -172,7 +172,7 @@ def test_killed_with_everything_the_next_run_fits_only_what_is_missing(folder, l
 
 
 def test_dask_does_not_watch_its_own_workers_by_sampling():
-    with cluster._client(1, print) as client:
+    with cluster._client(1, ignore) as client:
         assert list(client.run(dask.config.get, "distributed.worker.profile.enabled").values()) == [False]
 
 
