@@ -1,8 +1,8 @@
 """Run the pipeline's profiles and its rivals side by side on the same labelled digits, a third held out from all.
 
-python -m benchmarks.compare data/digit-recognizer.zip [--repeats 3] [--only quick textbook ...]
+python -m benchmarks.compare data/digit-recognizer.zip [--repeats 0 1 2] [--only quick textbook ...]
 
-Each repeat holds another third out. A run replaces its own rows of compare.csv and course.csv and keeps the others;
+Repeats hold out another third each. A run replaces its own rows of compare.csv and course.csv and keeps the others;
 compare.png is drawn of all. Nothing else should run on the machine meanwhile.
 """
 
@@ -27,7 +27,7 @@ KEY = ["contestant", "repeat"]
 
 def held_out(table: kaggle.Table, repeat: int, raw: Path) -> np.ndarray:
     """Write Kaggle's two files into the folder `raw`, a part of `table` as the unlabelled one; its labels (m,)."""
-    out = dataset.dealt(table.labels, PARTS, seed=0) == repeat % PARTS
+    out = dataset.dealt(table.labels, PARTS, seed=0) == repeat
     raw.mkdir()
     kaggle.write_table(raw / "train.csv", kaggle.Table(table.images[~out], table.labels[~out]))
     kaggle.write_table(raw / "test.csv", kaggle.Table(table.images[out]))
@@ -125,11 +125,11 @@ def curve(compared: pd.DataFrame, course: pd.DataFrame) -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("raw", type=Path, help="Kaggle's download")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", nargs="+", type=int, choices=range(PARTS), default=range(PARTS))
     parser.add_argument("--only", nargs="+", choices=[*RIVALS, *PROFILES], default=[*RIVALS, *PROFILES])
     wanted = parser.parse_args()
     table = kaggle.read_labelled(wanted.raw)
-    for repeat in range(wanted.repeats):
+    for repeat in wanted.repeats:
         for name in wanted.only:
             compare(name, repeat, table)
     compared = pd.read_csv(COMPARED)

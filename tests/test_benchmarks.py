@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmarks import compare, measured, workers
-from stages.digits import kaggle
+from benchmarks import compare, measured, stepless, workers
+from stages.digits import dataset, kaggle, member
+from stages.digits.backend import keras
 
 
 def row(contestant: str, repeat: int, errors: int) -> dict:
@@ -52,6 +53,29 @@ def test_time_is_calculated_by_rounds_of_members():
 def test_times_that_more_workers_cannot_reach_are_refused():
     with pytest.raises(ValueError, match="something else ran"):
         workers.calculated({1: 196.0, 2: 87.0})
+
+
+def test_without_steps_a_member_is_fitted_but_for_its_weights(labelled, recipe, tmp_path, monkeypatch):
+    """Its images are drawn and its epochs are reported; its weights, those given, never change."""
+    given = member.compiled(recipe.model_copy(update={"seed": 9}), number=1)
+    given.save(tmp_path / "member-01.keras")
+    monkeypatch.setattr(member, "compiled", member.compiled)
+    drawn, batches = [], member.batches
+
+    def seen(*arguments):
+        for batch in batches(*arguments):
+            drawn.append(batch)
+            yield batch
+
+    monkeypatch.setattr(member, "batches", seen)
+    stepless.install(str(tmp_path))
+    fitted = member.fit(labelled, 1, recipe, report=lambda _: None)
+    (tmp_path / "fitted.keras").write_bytes(fitted.model)
+    found = keras.models.load_model(tmp_path / "fitted.keras")
+    assert all(np.array_equal(*pair) for pair in zip(found.get_weights(), given.get_weights(), strict=True))
+    first, second = fitted.history
+    assert first.validation_loss == second.validation_loss
+    assert len(drawn) == 2 * (len(dataset.parts(labelled, 1, 0.1, recipe.seed).fitted) // recipe.batch_size)
 
 
 def test_a_command_that_fails_stops_the_benchmark(tmp_path):

@@ -22,6 +22,7 @@ MEMBER_BYTES = 2 * 2**30  # of memory, above what a worker needs for a member
 QUIET = {  # Dask's own watch over every process, 50 times a second and more, takes an eighth of a core
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "5s",
 }
 
 

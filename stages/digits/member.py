@@ -56,6 +56,7 @@ def compiled(recipe: Recipe, number: int, at_once: int = 1) -> keras.Sequential:
         steps_per_execution=at_once,
         jit_compile=False,  # on a CPU, XLA is several times slower
     )
+    model.optimizer.build(model.trainable_variables)  # else the first step is traced twice
     return model
 
 
