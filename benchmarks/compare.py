@@ -3,7 +3,7 @@
 python -m benchmarks.compare data/digit-recognizer.zip [--repeats 0 1 2] [--only quick textbook ...]
 
 Repeats hold out another third each. A run replaces its own rows of compare.csv and course.csv and keeps the others;
-compare.png is drawn of all. Nothing else should run on the machine meanwhile.
+compare.png is drawn of the repeats that all have run. Nothing else should run on the machine meanwhile.
 """
 
 import argparse
@@ -87,23 +87,32 @@ def replace(path: Path, rows: list[dict]) -> None:
 
 
 def summary(compared: pd.DataFrame) -> str:
-    """Rows of a Markdown table: mistakes over all repeats with their standard error, means of what it cost."""
+    """Rows of a Markdown table: the mistakes on each part held out, means of what it cost.
+
+    Parts differ more than contestants do: only those of the same part are to be compared.
+    """
+    mistakes = compared.pivot(index="contestant", columns="repeat", values="errors")
+    means = compared.groupby("contestant")[["cpu_seconds", "wall_seconds", "peak_mib", "parameters"]].mean()
     lines = []
-    for name, runs in compared.groupby("contestant"):
-        errors, images, means = runs["errors"].sum(), runs["held_out"].sum(), runs.mean(numeric_only=True)
-        lines.append(
-            f"| {name} | {1 - errors / images:.2%} ± {np.sqrt(errors) / images:.2%} | {means['cpu_seconds']:,.0f} "
-            f"| {means['wall_seconds']:,.0f} | {means['peak_mib']:,.0f} | {means['parameters']:,.0f} | {len(runs)} |"
-        )
-    return "\n".join(lines).replace("%", " %")
+    for name in mistakes.index:
+        counts = ["–" if np.isnan(count) else f"{count:.0f}" for count in mistakes.loc[name]]
+        lines.append("| " + " | ".join([name, *counts, *(f"{mean:,.0f}" for mean in means.loc[name])]) + " |")
+    return "\n".join(lines)
+
+
+def shared(compared: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the repeats that every contestant has run."""
+    contestants = compared.groupby("repeat")["contestant"].transform("nunique")
+    return compared[contestants == compared["contestant"].nunique()]
 
 
 def curve(compared: pd.DataFrame, course: pd.DataFrame) -> Figure:
-    """Mistakes against CPU time, both logarithmic: rivals after each epoch, everyone at the end."""
+    """Mistakes against CPU time, both logarithmic: rivals after each epoch, everyone at the end; repeats of all."""
+    compared = shared(compared)
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    images = compared.groupby(KEY)["held_out"].first()
-    for name, steps in course.join(images, on=KEY).groupby("contestant"):
+    images = compared.set_index(KEY)["held_out"]
+    for name, steps in course.join(images, on=KEY, how="inner").groupby("contestant"):
         sums = steps.groupby("epoch")[["cpu_seconds", "errors", "held_out"]].mean()
         axes.plot(sums["cpu_seconds"] / 60, 100 * sums["errors"] / sums["held_out"], label=f"{name}, after each epoch")
     for name, runs in compared.groupby("contestant"):

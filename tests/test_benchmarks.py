@@ -39,10 +39,33 @@ def test_repeats_hold_out_other_digits_and_together_all_of_them(tmp_path, drawn)
     assert not any(shown)
 
 
-def test_the_summary_counts_the_mistakes_of_all_repeats_together():
-    costs = {"cpu_seconds": 60.4, "wall_seconds": 30.0, "peak_mib": 1000.0, "parameters": 2000}
-    table = pd.DataFrame([row("a", 0, 10) | costs, row("a", 1, 15) | costs])
-    assert compare.summary(table) == "| a | 98.75 % ± 0.25 % | 60 | 30 | 1,000 | 2,000 | 2 |"
+COSTS = {"cpu_seconds": 60.4, "wall_seconds": 30.0, "peak_mib": 1000.0, "parameters": 2000}
+
+
+def test_the_summary_keeps_the_parts_apart_and_shows_which_are_missing():
+    table = pd.DataFrame(
+        [row("a", 0, 10) | COSTS, row("a", 1, 15) | COSTS | {"cpu_seconds": 70}, row("b", 1, 9) | COSTS]
+    )
+    assert compare.summary(table).splitlines() == [
+        "| a | 10 | 15 | 65 | 30 | 1,000 | 2,000 |",
+        "| b | – | 9 | 60 | 30 | 1,000 | 2,000 |",
+    ]
+
+
+def test_only_repeats_that_all_have_run_are_drawn():
+    table = pd.DataFrame([row("a", 0, 10) | COSTS, row("a", 1, 50) | COSTS, row("b", 0, 20) | COSTS])
+    course = pd.DataFrame(
+        [
+            {"contestant": "a", "repeat": repeat, "epoch": epoch, "cpu_seconds": 60 * epoch, "errors": errors}
+            for repeat, epoch, errors in ((0, 1, 12), (0, 2, 10), (1, 1, 60), (1, 2, 50))
+        ]
+    )
+    axes = compare.curve(table, course).axes[0]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[1.2, 1.0]]
+    assert [points.get_offsets().data.tolist() for points in axes.collections] == [
+        [[pytest.approx(60.4 / 60), 1.0]],
+        [[pytest.approx(60.4 / 60), 2.0]],
+    ]
 
 
 def test_time_is_calculated_by_rounds_of_members():
