@@ -1,7 +1,10 @@
 """Fits members without their gradient steps: all else is done, and known weights come out. For share.py."""
 
-from stages.digits import member
+from pathlib import Path
+
+from stages.digits import dataset, member
 from stages.digits.backend import keras, tf
+from stages.digits.recipe import Recipe
 
 
 def install(models: str) -> None:
@@ -11,7 +14,7 @@ def install(models: str) -> None:
     """
     compiled = member.compiled
 
-    def known(recipe: member.Recipe, number: int, at_once: int = 1) -> keras.Sequential:
+    def known(recipe: Recipe, number: int, at_once: int = 1) -> keras.Sequential:
         model = compiled(recipe, number, at_once)
         model.make_train_function()
         compiled_steps, logs = model.train_function, {}
@@ -26,7 +29,8 @@ def install(models: str) -> None:
                 fetch(batches)
             else:
                 logs.update(compiled_steps(batches))
-                model.set_weights(keras.models.load_model(f"{models}/member-{number:02d}.keras").get_weights())
+                finished = keras.models.load_model(Path(models) / dataset.model_path(number).name)
+                model.set_weights(finished.get_weights())
             return logs
 
         model.train_function = train_function

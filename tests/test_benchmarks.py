@@ -98,7 +98,8 @@ def test_without_steps_a_member_is_fitted_but_for_its_weights(labelled, recipe, 
     assert all(np.array_equal(*pair) for pair in zip(found.get_weights(), given.get_weights(), strict=True))
     first, second = fitted.history
     assert first.validation_loss == second.validation_loss
-    assert len(drawn) == 2 * (len(dataset.parts(labelled, 1, 0.1, recipe.seed).fitted) // recipe.batch_size)
+    rows = dataset.parts(labelled, 1, recipe.validation_fraction, recipe.seed).fitted
+    assert len(drawn) == 2 * (len(rows) // recipe.batch_size)
 
 
 def test_a_command_that_fails_stops_the_benchmark(tmp_path):
