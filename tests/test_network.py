@@ -1,6 +1,7 @@
 """The network: what it takes and gives, its bytes."""
 
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -98,7 +99,8 @@ def test_packed_bytes_depend_on_the_weights_alone(tmp_path):
     assert network.packed(network.network(16, 0.4, seeds(5))) != first
 
 
-def test_one_thread_on_the_cpu():
+def test_one_thread_on_the_cpu_and_one_instruction_set():
+    assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX2"
     assert tf.config.threading.get_intra_op_parallelism_threads() == 1
     assert tf.config.threading.get_inter_op_parallelism_threads() == 1
     assert tf.config.get_visible_devices("GPU") == []
