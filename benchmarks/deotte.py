@@ -57,7 +57,10 @@ def _batches(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.ndarra
         order = random.permutation(len(images))
         for start in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE):
             chosen = order[start : start + BATCH_SIZE]
+            as_they_lean = np.zeros((len(chosen), 2))
             yield (
-                augmentation.augmented(images[chosen], rotation=10, zoom=0.1, shift=2.8, shear=0, random=random),
+                augmentation.augmented(
+                    images[chosen], as_they_lean, rotation=10, zoom=0.1, shift=2.8, shear=0, random=random
+                ),
                 labels[chosen],
             )

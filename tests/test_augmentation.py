@@ -9,7 +9,8 @@ STILL = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "shear": 0.0}
 
 
 def moved(images: np.ndarray, seed: int = 0, **limits: float) -> np.ndarray:
-    return augmentation.augmented(images, **(STILL | limits), random=np.random.default_rng(seed))
+    as_they_lean = np.zeros((len(images), 2))
+    return augmentation.augmented(images, as_they_lean, **(STILL | limits), random=np.random.default_rng(seed))
 
 
 @pytest.fixture

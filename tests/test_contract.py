@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.digits import params
+from stages.digits import cluster, params
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
@@ -49,6 +49,12 @@ def test_what_we_know_imports_no_stage(module):
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_stage_imports_a_stage(stage):
     assert all(path.parent.name == "digits" for path in imported(ROOT / "stages" / f"{stage}.py"))
+
+
+def test_a_members_name_depends_on_all_code_that_fits_it():
+    """Else a stopped run's members would be taken for those of changed code; what only refuses changes no member."""
+    member = ROOT / "stages/digits/member.py"
+    assert set(cluster.CODE) == {path.stem for path in (member, *imported(member))} - {"errors", "params"}
 
 
 def test_stage_script_and_section_have_one_name():

@@ -8,6 +8,7 @@ from stages.digits.dataset import SIDE
 
 def augmented(
     images: np.ndarray,
+    leans: np.ndarray,
     *,
     rotation: float,
     zoom: float,
@@ -15,8 +16,9 @@ def augmented(
     shear: float,
     random: np.random.Generator,
 ) -> np.ndarray:
-    """The images (n, 28, 28) uint8, each turned, scaled, moved and sheared at random by one affine map.
+    """The images (n, 28, 28) uint8, each set upright, then turned, scaled, moved and sheared at random, all by one map.
 
+    `leans` (n, 2) is of `slant.leans`; where it is 0, an image isn't set upright first.
     Each is drawn evenly within ± `rotation` degrees, ± `zoom` of the size (across and down apart),
     ± `shift` pixels and ± `shear` pixels across for a pixel down; what comes in from outside is 0.
     """
@@ -30,9 +32,9 @@ def augmented(
     centre = (SIDE - 1) / 2
     left = centre - (a + b) * centre + shift * draw[4]
     top = centre - (c + d) * centre + shift * draw[5]
+    slope, row = leans.T
+    a, b, left = a + slope * c, b + slope * d, left + slope * (top - row)
     nothing = np.zeros_like(a)
     transforms = np.stack([a, b, left, c, d, top, nothing, nothing], axis=1).astype(np.float32)
-    moved = keras.ops.image.affine_transform(
-        images[..., None].astype(np.float32), transforms, data_format="channels_last"
-    )
-    return np.asarray(keras.ops.round(moved[..., 0])).astype(np.uint8)
+    moved = keras.ops.image.affine_transform(images[..., None], transforms, data_format="channels_last")
+    return np.asarray(moved)[..., 0]

@@ -18,6 +18,7 @@ from stages.digits.errors import InputError
 from stages.digits.recipe import Epoch, Member, Recipe
 
 KEPT = Path("data/members")  # not an output of DVC's, which deletes those before it runs a stage
+CODE = ("augmentation", "backend", "dataset", "member", "network", "recipe", "slant")  # a fitted member depends on it
 MEMBER_BYTES = 2 * 2**30  # of memory, above what a worker needs for a member
 QUIET = {  # Dask's own watch over every process, 50 times a second and more, takes an eighth of a core
     "distributed.worker.profile.enabled": False,
@@ -55,7 +56,7 @@ def member_names(labelled: Labelled, recipe: Recipe) -> list[str]:
     digest = hashlib.sha256(recipe.model_dump_json(exclude={"members"}).encode())
     for array in labelled:
         digest.update(array.data.cast("B"))  # no copy: the images may be most of the memory
-    for module in ("augmentation", "backend", "dataset", "member", "network", "recipe"):
+    for module in CODE:
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     for library in ("keras", "numpy", "scikit-learn", "tensorflow"):
         digest.update(version(library).encode())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from stages.digits import augmentation, dataset, network
+from stages.digits import augmentation, dataset, network, slant
 from stages.digits.backend import keras, tf
 from stages.digits.recipe import Epoch, Member, Recipe
 
@@ -22,12 +22,13 @@ def fit(labelled: dataset.Labelled, number: int, recipe: Recipe, report: Callabl
     at_once = steps_at_once(len(part.fitted) // batch_size)
     rounds = len(part.fitted) // (batch_size * at_once)  # an epoch; the rows left over are others in each
     model = compiled(recipe, number, at_once)
+    upright = slant.upright().predict(images[part.validation], batch_size=network.IMAGES_AT_ONCE, verbose=0)
     history = _History(number, report)
     model.fit(
         _stream(batches(images, labels, part.fitted, batch_size * at_once, recipe, number), batch_size),
         steps_per_epoch=rounds * at_once,
         epochs=recipe.epochs,
-        validation_data=(images[part.validation], labels[part.validation]),
+        validation_data=(upright, labels[part.validation]),
         validation_batch_size=network.IMAGES_AT_ONCE,
         callbacks=[
             history,
@@ -73,8 +74,10 @@ def batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Every epoch's batches, one after another: images (b, 28, 28) uint8 as augmented, labels (b, 10) float32.
 
-    Order and augmentation come from (seed, number, epoch): other ones in each epoch, the same in each run.
+    Their digits are set upright. Order and augmentation come from (seed, number, epoch): other ones in each epoch, the
+    same in each run.
     """
+    leans = slant.leans(images)
     for epoch in range(recipe.epochs):
         random = np.random.default_rng([recipe.seed, number, epoch])
         order = random.permutation(rows)
@@ -82,6 +85,7 @@ def batches(
             chosen = order[step * batch_size : (step + 1) * batch_size]
             moved = augmentation.augmented(
                 images[chosen],
+                leans[chosen],
                 rotation=recipe.rotation,
                 zoom=recipe.zoom,
                 shift=recipe.shift,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.digits import slant
 from stages.digits.backend import keras
 from stages.digits.dataset import DIGITS, SIDE
 
@@ -18,7 +19,9 @@ BEFORE_ZIP = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip archive can hold
 
 
 def network(width: int, dropout_rate: float, seeds: Iterator[int]) -> keras.Sequential:
-    """Images (n, 28, 28) uint8, ink 0–255 -> probabilities (n, 10) float32; `width` is that of its middle, in channels.
+    """Images (n, 28, 28) uint8, ink 0–255, of upright digits -> probabilities (n, 10) float32.
+
+    `width` is that of its middle, in channels.
 
     Everything random takes a seed of its own from `seeds`: Keras' global seed is shared by all threads
     of a process, so what another thread draws would change this network.
@@ -89,13 +92,16 @@ def _at_one_look(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
 
 def packed(model: keras.Sequential) -> bytes:
-    """`model` as the bytes of a `.keras` file, without optimizer: the same bytes for the same weights.
+    """`model`, which sets digits upright itself from now on, as the bytes of a `.keras` file, without optimizer.
 
+    They are the same for the same weights.
     Keras notes the date and the addresses of objects; both go, since nothing reads them back.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        keras.Sequential([_ink(), *model.layers], name=model.name).save(path)  # a new one has no optimizer
+        keras.Sequential([_ink(), slant.upright(), *model.layers], name=model.name).save(
+            path
+        )  # a new one has no optimizer
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in sorted(archive.namelist())}
     metadata = json.loads(members["metadata.json"]) | {"date_saved": "1980-01-01@00:00:00"}
