@@ -67,9 +67,10 @@ def _memory(process: psutil.Process) -> int:
 
 
 def cloned(folder: Path) -> tuple[Path, str]:
-    """A clone, in `folder`, of what is committed; and its commit."""
+    """A clone, in `folder`, of what is committed, with the sample that the first `make` writes; and its commit."""
     clone = folder / "digits"
     subprocess.run(["git", "clone", "--quiet", HERE.parent, clone], check=True)
+    subprocess.run(["dvc", "repro", "--quiet", "sample"], cwd=clone, check=True)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, check=True, capture_output=True, text=True)
     return clone, commit.stdout.strip()[:12]
 
@@ -80,9 +81,12 @@ def pipeline(raw: Path, changes: list[str], *stages: str) -> list[str]:
 
 
 def machine() -> dict[str, str]:
+    """Cores, CPU and TensorFlow; a cloud's CPUs have the same name and other numbers."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = found.get("model name", platform.processor())
+    numbers = f" (family {found['cpu family']}, model {found['model']})" if "cpu family" in found else ""
     return {
-        "machine": f"{len(os.sched_getaffinity(0))} cores, {names[0] if names else platform.processor()}",
+        "machine": f"{len(os.sched_getaffinity(0))} cores, {name}{numbers}",
         "tensorflow": version("tensorflow"),
     }
