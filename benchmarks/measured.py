@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 PROFILES: dict[str, list[str]] = {  # what `dvc exp run -S` changes; the README gives the same
     "quick": ["prepare.folds=7", "train.members=1", "train.width=48", "train.epochs=6", "train.learning_rate=0.008"],
     "default": [],
-    "best": ["prepare.folds=6", "train.members=6", "train.epochs=24", "train.patience=12"],
+    "best": ["prepare.folds=10", "train.members=10"],
 }
 
 

@@ -72,8 +72,8 @@ def test_the_numbers_of_the_one_idea_are_those_of_the_parameters():
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     assert params["prepare"]["folds"] == 4
     assert "one\nof four folds; `train` fits four networks, its members" in README
-    assert params["train"]["validation_fraction"] == 0.05
-    assert "learns from 95 %; the other 5 %" in README
+    assert params["train"]["validation_fraction"] == 0.03
+    assert "learns from 97 %; the other 3 %" in README
 
 
 @pytest.mark.parametrize(
