@@ -99,9 +99,8 @@ def packed(model: keras.Sequential) -> bytes:
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        keras.Sequential([_ink(), slant.upright(), *model.layers], name=model.name).save(
-            path
-        )  # a new one has no optimizer
+        whole = keras.Sequential([_ink(), slant.upright(), *model.layers], name=model.name)  # a new one: no optimizer
+        whole.save(path)
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in sorted(archive.namelist())}
     metadata = json.loads(members["metadata.json"]) | {"date_saved": "1980-01-01@00:00:00"}
