@@ -38,12 +38,20 @@ def test_a_leaning_stroke_is_set_upright_where_it_stands(slope):
 def test_a_blank_image_stays_blank():
     blank = np.zeros((1, 28, 28), dtype=np.uint8)
     assert not upright(blank).any()
+    assert np.isfinite(slant.leans(blank)).all()
 
 
 def test_a_level_stroke_stays_as_it_is():
     level = np.zeros((1, 28, 28), dtype=np.uint8)
     level[0, 13, 5:20] = 255
     assert np.array_equal(upright(level), level)
+
+
+def test_a_dash_of_two_rows_leans_little():
+    """Its halves' centres lie 8 pixels across for one down: the slope, were its height not taken as a pixel."""
+    dash = np.zeros((1, 28, 28), dtype=np.uint8)
+    dash[0, 13, 4:12] = dash[0, 14, 12:20] = 255
+    assert slant.leans(dash) == pytest.approx(np.array([[2, 13.5]]), abs=0.01)
 
 
 def test_many_images_lean_as_each_alone():
