@@ -134,6 +134,20 @@ def test_a_lost_scheduler_is_said_in_one_line_and_finished_members_stay(folder, 
     assert cluster.fitted(labelled, recipe, ignore, ignore) == expected
 
 
+def test_a_failed_run_leaves_no_arrays_at_the_workers(folder, labelled, recipe):
+    diverging = recipe.model_copy(update={"members": 1, "learning_rate": 1e30})
+    with (
+        scheduler(folder) as (address, _),
+        worker(address, folder, "lasting"),
+        dask.config.set({"scheduler-address": address}),
+    ):
+        with pytest.raises(InputError, match="training diverged: member 0, epoch 1"):
+            cluster.fitted(labelled, diverging, ignore, ignore)
+        with cluster._client(1, ignore) as client:
+            (plugins,) = client.run(lambda dask_worker: list(dask_worker.plugins)).values()
+    assert not [name for name in plugins if name.startswith("labelled-")]
+
+
 def test_no_scheduler_at_the_address_is_said_in_one_line(labelled, recipe):
     nowhere = {"scheduler-address": "tcp://127.0.0.1:1", "distributed.comm.timeouts.connect": "1s"}
     with dask.config.set(nowhere), pytest.raises(InputError, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"):

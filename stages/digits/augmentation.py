@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from stages.digits.backend import keras
-from stages.digits.dataset import SIDE
+from stages.digits import slant
 
 
 def augmented(
@@ -25,16 +24,13 @@ def augmented(
     draw = random.uniform(-1, 1, (6, len(images)))
     angle = np.radians(rotation * draw[0])
     across, down = 1 + zoom * draw[1], 1 + zoom * draw[2]
-    cos, sin, slant = np.cos(angle), np.sin(angle), shear * draw[3]
+    cos, sin, skew = np.cos(angle), np.sin(angle), shear * draw[3]
     # Output pixel (x, y), seen from the centre, shows input pixel (a x + b y, c x + d y).
-    a, b = cos / across, (slant * cos - sin) / down
-    c, d = sin / across, (slant * sin + cos) / down
-    centre = (SIDE - 1) / 2
+    a, b = cos / across, (skew * cos - sin) / down
+    c, d = sin / across, (skew * sin + cos) / down
+    centre = slant.CENTRE
     left = centre - (a + b) * centre + shift * draw[4]
     top = centre - (c + d) * centre + shift * draw[5]
     slope, row = leans.T
     a, b, left = a + slope * c, b + slope * d, left + slope * (top - row)
-    nothing = np.zeros_like(a)
-    transforms = np.stack([a, b, left, c, d, top, nothing, nothing], axis=1).astype(np.float32)
-    moved = keras.ops.image.affine_transform(images[..., None], transforms, data_format="channels_last")
-    return np.asarray(moved)[..., 0]
+    return np.asarray(slant.mapped(images, *np.float32([a, b, left, c, d, top])))

@@ -118,11 +118,13 @@ def _run(
 
     with _failures_told(client.scheduler.address):
         client.register_plugin(_Holder(labelled), name=arrays)
-        start_on_free_workers()
-        for future in ended:
-            yield running.pop(future), future.result()
+        try:
             start_on_free_workers()
-        client.unregister_worker_plugin(arrays)
+            for future in ended:
+                yield running.pop(future), future.result()
+                start_on_free_workers()
+        finally:
+            client.unregister_worker_plugin(arrays)
 
 
 class _Holder(distributed.WorkerPlugin):

@@ -22,7 +22,7 @@ def fit(labelled: dataset.Labelled, number: int, recipe: Recipe, report: Callabl
     at_once = steps_at_once(len(part.fitted) // batch_size)
     rounds = len(part.fitted) // (batch_size * at_once)  # an epoch; the rows left over are others in each
     model = compiled(recipe, number, at_once)
-    upright = slant.upright().predict(images[part.validation], batch_size=network.IMAGES_AT_ONCE, verbose=0)
+    upright = np.asarray(slant.upright()(images[part.validation]))
     history = _History(number, report)
     model.fit(
         _stream(batches(images, labels, part.fitted, batch_size * at_once, recipe, number), batch_size),

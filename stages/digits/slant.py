@@ -22,16 +22,24 @@ def upright() -> keras.Model:
     """A layer of plain Keras: images (n, 28, 28) uint8, ink 0–255 -> the same, rows moved until none leans."""
     images = keras.layers.Input((SIDE, SIDE), dtype="uint8")
     slope, centre = _lean(ops.cast(images, "float32"))
-    nothing = ops.zeros_like(slope)
-    # Output pixel (x, y) shows input pixel (x + slope (y - centre), y).
-    transforms = ops.stack(
-        [nothing + 1, slope, -slope * centre, nothing, nothing + 1, nothing, nothing, nothing], axis=1
-    )
-    moved = ops.image.affine_transform(ops.expand_dims(images, -1), transforms, data_format="channels_last")
-    model = keras.Model(images, ops.squeeze(moved, -1), name="upright")
+    none, whole = ops.zeros_like(slope), ops.ones_like(slope)
+    # Its pixel (x, y) shows pixel (x + slope (y - centre), y).
+    moved = mapped(images, whole, slope, -slope * centre, none, whole, none)
+    model = keras.Model(images, moved, name="upright")
     for number, operation in enumerate(model.operations):
         operation.name = f"upright_{number}"  # Keras' own depend on what a process made before, and stand in the file
     return model
+
+
+def mapped(images: keras.KerasTensor, *affine: keras.KerasTensor) -> keras.KerasTensor:
+    """Images (n, 28, 28) whose pixel (x, y) shows pixel (a x + b y + left, c x + d y + top) of `images`.
+
+    `affine` is a, b, left, c, d and top, each (n,) float32; between pixels it is linear, outside of them 0.
+    """
+    nothing = ops.zeros_like(affine[0])
+    transforms = ops.stack([*affine, nothing, nothing], axis=1)
+    moved = ops.image.affine_transform(ops.expand_dims(images, -1), transforms, data_format="channels_last")
+    return ops.squeeze(moved, -1)
 
 
 def _lean(ink: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
