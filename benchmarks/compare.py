@@ -118,7 +118,8 @@ def curve(compared: pd.DataFrame, course: pd.DataFrame) -> Figure:
     for name, runs in compared.groupby("contestant"):
         minutes, mistaken = runs["cpu_seconds"] / 60, 100 * runs["errors"] / runs["held_out"]
         axes.scatter(minutes, mistaken, s=30, color="black", zorder=3)
-        axes.annotate(name, (minutes.mean(), mistaken.mean()), xytext=(6, 6), textcoords="offset points")
+        away = (6, 6 if name in RIVALS else -14)  # from the rivals' lines
+        axes.annotate(name, (minutes.mean(), mistaken.mean()), xytext=away, textcoords="offset points")
     axes.margins(0.12)  # room for the names
     axes.set(xscale="log", yscale="log", xlabel="CPU minutes of the whole process", ylabel="mistaken, % of held out")
     axes.set_ylim(top=10)  # some start at nine wrong of ten
