@@ -17,7 +17,7 @@ from stages.digits.backend import keras, tf
 # `backend` allows one core and the instructions that all CPUs have; a rival gets all that this one has.
 tf.config.threading.set_intra_op_parallelism_threads(0)
 tf.config.threading.set_inter_op_parallelism_threads(0)
-os.environ.pop("ONEDNN_MAX_CPU_ISA")
+del os.environ["ONEDNN_MAX_CPU_ISA"]
 
 
 class Course(keras.callbacks.Callback):

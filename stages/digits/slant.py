@@ -22,9 +22,9 @@ def upright() -> keras.Model:
     """A layer of plain Keras: images (n, 28, 28) uint8, ink 0–255 -> the same, rows moved until none leans."""
     images = keras.layers.Input((SIDE, SIDE), dtype="uint8")
     slope, centre = _lean(ops.cast(images, "float32"))
-    none, whole = ops.zeros_like(slope), ops.ones_like(slope)
+    zero, one = ops.zeros_like(slope), ops.ones_like(slope)
     # Its pixel (x, y) shows pixel (x + slope (y - centre), y).
-    moved = mapped(images, whole, slope, -slope * centre, none, whole, none)
+    moved = mapped(images, one, slope, -slope * centre, zero, one, zero)
     model = keras.Model(images, moved, name="upright")
     for number, operation in enumerate(model.operations):
         operation.name = f"upright_{number}"  # Keras' own depend on what a process made before, and stand in the file
