@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from stages.digits import augmentation, dataset, network, slant
+from stages.digits import augmentation, dataset, memory, network, slant
 from stages.digits.backend import keras, tf
 from stages.digits.recipe import Epoch, Member, Recipe
 
@@ -38,7 +38,8 @@ def fit(labelled: dataset.Labelled, number: int, recipe: Recipe, report: Callabl
         shuffle=False,  # `batches` owns the order
         verbose=0,
     )
-    return Member(network.packed(model), history.epochs)
+    whole = memory.remembering(model, images, labels, part.fitted, recipe.memory)
+    return Member(network.packed(whole), history.epochs)
 
 
 def steps_at_once(steps: int) -> int:

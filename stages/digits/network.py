@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.digits import slant
 from stages.digits.backend import keras
 from stages.digits.dataset import DIGITS, SIDE
 
@@ -29,7 +28,7 @@ def network(width: int, dropout_rate: float, seeds: Iterator[int]) -> keras.Sequ
     layers = keras.layers
     return keras.Sequential(
         [
-            _ink(),
+            ink(),
             layers.Rescaling(1 / 255, name="scale"),
             layers.Reshape((SIDE, SIDE, 1), name="channel"),
             *_convolution("conv1", width // 2, 5, next(seeds), pool=True),
@@ -50,7 +49,8 @@ def network(width: int, dropout_rate: float, seeds: Iterator[int]) -> keras.Sequ
     )
 
 
-def _ink() -> keras.KerasTensor:
+def ink() -> keras.KerasTensor:
+    """What a network takes: images (n, 28, 28) uint8."""
     return keras.layers.Input((SIDE, SIDE), dtype="uint8", name="ink")
 
 
@@ -76,31 +76,36 @@ def probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
     At the images it is unsure of it looks five times: as they are and moved by a pixel each way; the mean counts.
     """
-    found = _at_one_look(model, images)
+    found = at_one_look(model, images)
     unsure = np.flatnonzero(found.max(axis=1) < SURE)
     if len(unsure):
         framed = np.pad(images[unsure], ((0, 0), (1, 1), (1, 1)))
         moved = [
             framed[:, top : top + SIDE, left : left + SIDE] for top, left in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
         ]
-        found[unsure] = np.mean([_at_one_look(model, look) for look in moved], axis=0)
+        found[unsure] = np.mean([at_one_look(model, look) for look in moved], axis=0)
     return found
 
 
-def _at_one_look(model: keras.Model, images: np.ndarray) -> np.ndarray:
+def at_one_look(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """The same, whether it is sure or not."""
     return model.predict(images, batch_size=IMAGES_AT_ONCE, verbose=0)
 
 
-def packed(model: keras.Sequential) -> bytes:
-    """`model`, which sets digits upright itself from now on, as the bytes of a `.keras` file, without optimizer.
+def leads(probabilities: np.ndarray) -> np.ndarray:
+    """By how much the first digit leads the second, (n,), in probabilities (n, 10)."""
+    second, first = np.partition(probabilities, -2, axis=1)[:, -2:].T
+    return first - second
 
-    They are the same for the same weights.
+
+def packed(model: keras.Model) -> bytes:
+    """`model` as the bytes of a `.keras` file, the same for the same weights.
+
     Keras notes the date and the addresses of objects; both go, since nothing reads them back.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        whole = keras.Sequential([_ink(), slant.upright(), *model.layers], name=model.name)  # a new one: no optimizer
-        whole.save(path)
+        model.save(path)
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in sorted(archive.namelist())}
     metadata = json.loads(members["metadata.json"]) | {"date_saved": "1980-01-01@00:00:00"}
