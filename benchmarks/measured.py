@@ -14,9 +14,9 @@ import psutil
 
 HERE = Path(__file__).parent
 PROFILES: dict[str, list[str]] = {  # what `dvc exp run -S` changes; the README gives the same
-    "quick": ["prepare.folds=7", "train.members=1", "train.width=48", "train.epochs=6", "train.learning_rate=0.008"],
+    "quick": ["train.members=1", "train.width=48", "train.epochs=6", "train.learning_rate=0.008"],
     "default": [],
-    "best": ["prepare.folds=10", "train.members=10"],
+    "best": ["train.members=10"],
 }
 
 

@@ -70,8 +70,9 @@ def test_the_samples_figures_are_those_of_the_committed_metrics():
 
 def test_the_numbers_of_the_one_idea_are_those_of_the_parameters():
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    assert params["prepare"]["folds"] == 4
-    assert "one\nof four folds; `train` fits four networks, its members" in README
+    assert params["prepare"]["folds"] == 10
+    assert params["train"]["members"] == 4
+    assert "one\nof ten folds; `train` fits four networks, its members" in README
     assert params["train"]["validation_fraction"] == 0.03
     assert "learns from 97 %; the other 3 %" in README
 
