@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from benchmarks.measured import HERE, PROFILES, cloned, cost, machine, pipeline
+from benchmarks.measured import HERE, PROFILES, cloned, commit, cost, machine, pipeline
 from stages.digits import dataset, drawing, kaggle
 
 RIVALS = ("textbook", "deotte")
@@ -66,7 +66,8 @@ def compare(name: str, repeat: int, table: kaggle.Table) -> None:
         spent, predicted, course = (run_rival if name in RIVALS else run_profile)(name, raw, Path(folder))
     key = {"contestant": name, "repeat": repeat}
     scored = {"held_out": len(labels), "errors": int((predicted != labels).sum())}
-    row = key | scored | {field: round(value) for field, value in spent.items()} | machine()
+    spent = {field: round(value) for field, value in spent.items()}
+    row = key | scored | spent | {"commit": commit(HERE.parent)} | machine()
     print(row, flush=True)
     replace(COMPARED, [row])
     steps = [

@@ -71,8 +71,13 @@ def cloned(folder: Path) -> tuple[Path, str]:
     clone = folder / "digits"
     subprocess.run(["git", "clone", "--quiet", HERE.parent, clone], check=True)
     subprocess.run(["dvc", "repro", "--quiet", "sample"], cwd=clone, check=True)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, check=True, capture_output=True, text=True)
-    return clone, commit.stdout.strip()[:12]
+    return clone, commit(clone)
+
+
+def commit(clone: Path) -> str:
+    """The one that is checked out there."""
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, check=True, capture_output=True, text=True)
+    return found.stdout.strip()[:12]
 
 
 def pipeline(raw: Path, changes: list[str], *stages: str) -> list[str]:
