@@ -1,4 +1,4 @@
-"""Judge every labelled image by the members that never saw it, and show where they fail."""
+"""Judge the labelled images that a member holds out by the members that never saw them, and show where they fail."""
 
 import json
 from pathlib import Path
