@@ -30,8 +30,7 @@ def install(models: str) -> None:
             else:
                 logs.update(compiled_steps(batches))
                 finished = keras.models.load_model(Path(models) / dataset.model_path(number).name)
-                for layer in model.layers:
-                    layer.set_weights(finished.get_layer(layer.name).get_weights())
+                model.set_weights(finished.get_weights())
             return logs
 
         model.train_function = train_function

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
-from stages.digits import dataset, drawing, network
+from stages.digits import dataset, drawing, neighbours, network
 from stages.digits.backend import keras
 
 METRICS = Path("metrics/evaluate.json")
@@ -20,8 +20,8 @@ class Judged(NamedTuple):
     """The labelled images that some member holds out, and what those members say."""
 
     labelled: dataset.Labelled
-    probabilities: np.ndarray  # (n, 10), each row the mean over the members that hold the image out
-    of_members: list[float]  # accuracy of each on its own fold
+    probabilities: np.ndarray  # (n, 10), each row the mean over the members that hold the image out, settled if unsure
+    of_members: list[float]  # accuracy of each alone on its own fold
 
 
 def out_of_fold(labelled: dataset.Labelled) -> Judged:
@@ -35,7 +35,14 @@ def out_of_fold(labelled: dataset.Labelled) -> Judged:
         total[held_out] += found
         judges[held_out] += 1
     rows = judges[:, 0] > 0
-    return Judged(dataset.Labelled(*(array[rows] for array in labelled)), total[rows] / judges[rows], of_members)
+    judged = dataset.Labelled(*(array[rows] for array in labelled))
+    probabilities = total[rows] / judges[rows]
+    for fold in np.unique(judged.folds):
+        inside, outside = judged.folds == fold, labelled.folds != fold
+        probabilities[inside] = neighbours.settled(
+            probabilities[inside], judged.images[inside], labelled.images[outside], labelled.labels[outside]
+        )
+    return Judged(judged, probabilities, of_members)
 
 
 def calibration(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from stages import evaluate
-from stages.digits import dataset, network
+from stages.digits import dataset, neighbours, network
 from stages.digits.recipe import Epoch
 
 HISTORY = pd.DataFrame(
@@ -96,7 +96,8 @@ def test_mistakes_come_surest_first(judged):
 
 @pytest.fixture
 def out_of_fold(judged, monkeypatch, tmp_path) -> Callable[[int], evaluate.Judged]:
-    """So many stand-ins for members judge six images in two folds: member k says k, whatever it sees."""
+    """So many stand-ins for members judge six images in two folds: member k says k, whatever it sees; all are sure."""
+    monkeypatch.setattr(neighbours, "settled", lambda probabilities, *_: probabilities)
     monkeypatch.setattr(dataset, "MODELS", tmp_path)
     monkeypatch.setattr(evaluate.keras.models, "load_model", lambda path: int(path.stem[-2:]))
     monkeypatch.setattr(
@@ -129,3 +130,18 @@ def test_the_members_of_one_fold_are_averaged(out_of_fold):
     assert found.probabilities[0, [0, 2]] == pytest.approx([(0.9 + 0.1 / 9) / 2] * 2)
     assert found.probabilities[5, 1] == pytest.approx(0.9)
     assert len(found.of_members) == 3
+
+
+def test_what_is_unsure_is_settled_by_images_outside_its_fold(out_of_fold, monkeypatch):
+    seen = []
+
+    def settled(_: np.ndarray, images: np.ndarray, known: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        seen.append((images[:, 0, 0].tolist(), known[:, 0, 0].tolist(), labels.tolist()))
+        return sure([len(images)] * len(images), [0.9] * len(images))
+
+    monkeypatch.setattr(neighbours, "settled", settled)
+    assert out_of_fold(1).probabilities.argmax(axis=1).tolist() == [4] * 4
+    assert out_of_fold(2).probabilities.argmax(axis=1).tolist() == [4] * 4 + [2] * 2
+    first, second = ([0, 1, 2, 3], [4, 5], [4, 5]), ([4, 5], [0, 1, 2, 3], [0, 1, 2, 3])
+    assert seen == [first, first, second]
+    assert out_of_fold(2).of_members == [1 / 4, 0]  # alone

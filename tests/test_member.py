@@ -94,7 +94,7 @@ def test_a_member_never_learns_from_its_held_out_fold(labelled, recipe, fitted):
 
 def test_the_kept_weights_are_those_of_the_epoch_with_the_lowest_validation_loss(labelled, recipe, tmp_path):
     """A rate that rises all the while, far too high, makes each epoch worse than the one before."""
-    wild = recipe.model_copy(update={"epochs": 3, "learning_rate": 0.03, "warmup_fraction": 0.99, "memory": 0})
+    wild = recipe.model_copy(update={"epochs": 3, "learning_rate": 0.03, "warmup_fraction": 0.99})
     wildly = member.fit(labelled, 0, wild, ignore)
     losses = [row.validation_loss for row in wildly.history]
     assert losses[-1] > 2 * min(losses), "the test needs an epoch that is worse than one before it"
@@ -166,9 +166,3 @@ def test_every_step_is_made_at_its_rate(labelled, recipe, monkeypatch):
     member.fit(labelled, 0, held, ignore)
     first, second = weights
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-
-
-def test_a_member_keeps_so_many_digits_to_compare_with(labelled, recipe, tmp_path):
-    path = tmp_path / "model.keras"
-    path.write_bytes(member.fit(labelled, 0, recipe.model_copy(update={"memory": 5}), ignore).model)
-    assert keras.models.load_model(path).get_layer("vote").get_weights()[0].shape == (5, 10)

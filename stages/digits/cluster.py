@@ -18,8 +18,7 @@ from stages.digits.errors import InputError
 from stages.digits.recipe import Epoch, Member, Recipe
 
 KEPT = Path("data/members")  # not an output of DVC's, which deletes those before it runs a stage
-# A fitted member depends on these modules.
-CODE = ("augmentation", "backend", "dataset", "member", "memory", "network", "recipe", "slant")
+CODE = ("augmentation", "backend", "dataset", "member", "network", "recipe", "slant")  # a fitted member depends on it
 MEMBER_BYTES = 2 * 2**30  # of memory, above what a worker needs for a member
 QUIET = {  # Dask's own watch over every process, 50 times a second and more, takes an eighth of a core
     "distributed.worker.profile.enabled": False,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from stages.digits import augmentation, dataset, memory, network, slant
+from stages.digits import augmentation, dataset, network, slant
 from stages.digits.backend import keras, tf
 from stages.digits.recipe import Epoch, Member, Recipe
 
@@ -38,7 +38,7 @@ def fit(labelled: dataset.Labelled, number: int, recipe: Recipe, report: Callabl
         shuffle=False,  # `batches` owns the order
         verbose=0,
     )
-    whole = memory.remembering(model, images, labels, part.fitted, recipe.memory)
+    whole = keras.Sequential([network.ink(), slant.upright(), *model.layers], name=model.name)  # without optimizer
     return Member(network.packed(whole), history.epochs)
 
 

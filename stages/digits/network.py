@@ -76,26 +76,19 @@ def probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
     At the images it is unsure of it looks five times: as they are and moved by a pixel each way; the mean counts.
     """
-    found = at_one_look(model, images)
+    found = _at_one_look(model, images)
     unsure = np.flatnonzero(found.max(axis=1) < SURE)
     if len(unsure):
         framed = np.pad(images[unsure], ((0, 0), (1, 1), (1, 1)))
         moved = [
             framed[:, top : top + SIDE, left : left + SIDE] for top, left in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
         ]
-        found[unsure] = np.mean([at_one_look(model, look) for look in moved], axis=0)
+        found[unsure] = np.mean([_at_one_look(model, look) for look in moved], axis=0)
     return found
 
 
-def at_one_look(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """The same, whether it is sure or not."""
+def _at_one_look(model: keras.Model, images: np.ndarray) -> np.ndarray:
     return model.predict(images, batch_size=IMAGES_AT_ONCE, verbose=0)
-
-
-def leads(probabilities: np.ndarray) -> np.ndarray:
-    """By how much the first digit leads the second, (n,), in probabilities (n, 10)."""
-    second, first = np.partition(probabilities, -2, axis=1)[:, -2:].T
-    return first - second
 
 
 def packed(model: keras.Model) -> bytes:

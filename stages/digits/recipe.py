@@ -22,7 +22,6 @@ class Recipe(params.Section):
     dropout_rate: params.Fraction
     validation_fraction: Annotated[float, Field(gt=0, le=0.5)]
     patience: params.Count
-    memory: Annotated[int, Field(ge=0)]
     rotation: Annotated[float, Field(ge=0, le=180)]
     zoom: params.Fraction
     shift: Annotated[float, Field(ge=0, le=28)]
