@@ -36,10 +36,9 @@ def votes(images: np.ndarray, likeliest: np.ndarray, known: np.ndarray, labels: 
     asked = edges(images)
     for digit in range(DIGITS):
         of_digit = known[labels == digit]
-        others = edges(of_digit)
         rows = np.flatnonzero((likeliest == digit).any(axis=1))
         for row, near in zip(rows, nearest(images[rows], of_digit), strict=True):
-            distance[row, digit] = bent(asked[row], others[near]).min()
+            distance[row, digit] = bent(asked[row], edges(of_digit[near])).min()
     weights = (np.maximum(distance, 1) / np.maximum(distance.min(axis=1, keepdims=True), 1)) ** -POWER
     return weights / weights.sum(axis=1, keepdims=True)
 
