@@ -112,16 +112,15 @@ def curve(compared: pd.DataFrame, course: pd.DataFrame) -> Figure:
     compared = shared(compared)
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
+    colours = {name: f"C{number}" for number, name in enumerate(sorted(set(compared["contestant"])))}
     images = compared.set_index(KEY)["held_out"]
     for name, steps in course.join(images, on=KEY, how="inner").groupby("contestant"):
         sums = steps.groupby("epoch")[["cpu_seconds", "errors", "held_out"]].mean()
-        axes.plot(sums["cpu_seconds"] / 60, 100 * sums["errors"] / sums["held_out"], label=f"{name}, after each epoch")
+        mistaken = 100 * sums["errors"] / sums["held_out"]
+        axes.plot(sums["cpu_seconds"] / 60, mistaken, color=colours[name])
     for name, runs in compared.groupby("contestant"):
         minutes, mistaken = runs["cpu_seconds"] / 60, 100 * runs["errors"] / runs["held_out"]
-        axes.scatter(minutes, mistaken, s=30, color="black", zorder=3)
-        away = (6, 6 if name == "deotte" else -14)  # from the rivals' lines
-        axes.annotate(name, (minutes.mean(), mistaken.mean()), xytext=away, textcoords="offset points")
-    axes.margins(0.12)  # room for the names
+        axes.scatter(minutes, mistaken, s=30, color=colours[name], zorder=3, label=name)
     axes.set(xscale="log", yscale="log", xlabel="CPU minutes of the whole process", ylabel="mistaken, % of held out")
     axes.set_ylim(top=10)  # some start at nine wrong of ten
     for axis in (axes.xaxis, axes.yaxis):
@@ -129,7 +128,7 @@ def curve(compared: pd.DataFrame, course: pd.DataFrame) -> Figure:
         axis.set_major_formatter("{x:g}")
         axis.set_minor_locator(NullLocator())
     axes.grid(which="both", alpha=0.2)
-    axes.legend()
+    axes.legend(title="lines: after each epoch")
     return figure
 
 
