@@ -112,7 +112,7 @@ def curve(compared: pd.DataFrame, course: pd.DataFrame) -> Figure:
     compared = shared(compared)
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    colours = {name: f"C{number}" for number, name in enumerate(sorted(set(compared["contestant"])))}
+    colours = {name: f"C{number}" for number, name in enumerate(compared["contestant"].unique())}
     images = compared.set_index(KEY)["held_out"]
     for name, steps in course.join(images, on=KEY, how="inner").groupby("contestant"):
         sums = steps.groupby("epoch")[["cpu_seconds", "errors", "held_out"]].mean()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.colors import to_hex
 
 from benchmarks import compare, measured, stepless, workers
 from stages.digits import dataset, kaggle, member
@@ -66,6 +67,16 @@ def test_only_repeats_that_all_have_run_are_drawn():
         [[pytest.approx(60.4 / 60), 1.0]],
         [[pytest.approx(60.4 / 60), 2.0]],
     ]
+
+
+def test_the_legend_names_all_and_a_course_has_the_colour_of_its_points():
+    table = pd.DataFrame([row(name, 0, 10) | COSTS for name in ("a", "b", "c")])
+    course = pd.DataFrame([{"contestant": "b", "repeat": 0, "epoch": 1, "cpu_seconds": 60, "errors": 12}])
+    axes = compare.curve(table, course).axes[0]
+    colours = {points.get_label(): to_hex(points.get_facecolor()[0]) for points in axes.collections}
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(colours) == ["a", "b", "c"]
+    assert len(set(colours.values())) == 3
+    assert [to_hex(line.get_color()) for line in axes.lines] == [colours["b"]]
 
 
 def test_time_is_calculated_by_rounds_of_members():
