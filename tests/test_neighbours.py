@@ -96,6 +96,18 @@ def test_an_image_that_is_known_gets_its_label(labelled):
     assert (found[np.arange(10), labelled.labels[:10]] > 0.999).all()
 
 
+def test_only_the_nearest_images_of_a_digit_are_bent(labelled, monkeypatch):
+    """One of each digit: the last ten images find themselves, which others of their digit come before."""
+    counts, bent = set(), neighbours.bent
+    monkeypatch.setattr(neighbours, "NEAREST", 1)
+    monkeypatch.setattr(neighbours, "bent", lambda asked, others: counts.add(len(others)) or bent(asked, others))
+    images, labels = labelled.images[-10:], labelled.labels[-10:]
+    likeliest = (labels[:, None] + np.arange(3)) % 10
+    found = neighbours.votes(images, likeliest, labelled.images, labelled.labels)
+    assert (found[np.arange(10), labels] > 0.999).all()
+    assert counts == {1}
+
+
 def test_only_unsure_answers_change_to_their_mean_with_the_votes(labelled, monkeypatch):
     """Of three images the second is unsure; its votes go to its third likeliest digit."""
     asked = []
