@@ -10,6 +10,7 @@ import yaml
 from matplotlib.colors import to_hex
 
 from benchmarks import compare, measured, stepless, workers
+from benchmarks.kaggle import replaced
 from stages.digits import dataset, kaggle, member
 from stages.digits.backend import keras
 
@@ -24,6 +25,13 @@ def test_a_run_replaces_its_own_rows_and_keeps_the_others(tmp_path):
     compare.replace(table, [row("a", 1, 3)])
     compare.replace(table, [row("a", 0, 4)])
     assert pd.read_csv(table).to_dict("records") == [row("a", 0, 4), row("a", 1, 3), row("b", 0, 2)]
+
+
+def test_a_run_of_a_profile_replaces_that_of_its_seed_and_keeps_the_others():
+    first, second, third = ({"seed": seed, "errors": 10 * seed} for seed in (1, 2, 3))
+    assert replaced([first, third], second) == [first, second, third]
+    again = {"seed": 1, "errors": 11}
+    assert replaced([first, second], again) == [again, second]
 
 
 def test_repeats_hold_out_other_digits_and_together_all_of_them(tmp_path, drawn):
