@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 PROFILES: dict[str, list[str]] = {  # what `dvc exp run -S` changes; the README gives the same
     "quick": ["train.members=1", "train.width=48", "train.epochs=6", "train.learning_rate=0.008"],
     "default": [],
-    "best": ["train.members=10"],
+    "best": ["prepare.folds=40", "train.members=10"],
 }
 
 
