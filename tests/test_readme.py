@@ -17,7 +17,6 @@ from benchmarks.measured import PROFILES
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNS = json.loads((ROOT / "benchmarks/kaggle.json").read_text(encoding="utf-8"))
-MACHINE = "2 cores, AMD EPYC (family 25, model 17)"
 COMMANDS = re.findall(r"(?m)^\$ (.+?)(?:\s+#.*)?$", README)
 SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in [*ROOT.glob("stages/**/*.py"), ROOT / "Makefile"])
 
@@ -37,8 +36,8 @@ def test_kaggles_figures_are_those_of_the_committed_runs(profile):
         f"| {', '.join(map(str, runs['errors']))} of {images:,} "
         f"| {runs['cpu_minutes'].mean():.1f} CPU min, {runs['wall_minutes'].mean():.1f} min |"
     )
-    assert set(runs["machine"]) == {MACHINE}
-    assert f"On {MACHINE.replace('2 cores,', 'two cores of an')}" in README
+    (machine,) = set(runs["machine"])
+    assert f"On {machine.replace('2 cores,', 'two cores of an')}" in README
 
 
 @pytest.mark.parametrize("profile", ["quick", "best"])
