@@ -19,7 +19,7 @@ from stages.digits import kaggle
 TIMES = (1, 5, 10)
 NOISE = 8  # of ink, either way
 SMALL = ["train.width=16", "train.epochs=1"]
-RUNS = 3  # of each training: what an allocator keeps differs more from run to run than from two members to four
+RUNS = 3  # of each training: its peak differs from run to run
 
 
 def repeated(table: kaggle.Table, times: int) -> kaggle.Table:
