@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from benchmarks.measured import HERE, PROFILES, cloned, commit, cost, machine, pipeline
+from benchmarks.measured import HERE, PROFILES, cloned, commit, cost, machine, pipeline, replace
 from stages.digits import dataset, drawing, kaggle
 
 RIVALS = ("textbook", "deotte")
@@ -69,22 +69,13 @@ def compare(name: str, repeat: int, table: kaggle.Table) -> None:
     spent = {field: round(value) for field, value in spent.items()}
     row = key | scored | spent | {"commit": commit(HERE.parent)} | machine()
     print(row, flush=True)
-    replace(COMPARED, [row])
+    replace(COMPARED, [row], KEY)
     steps = [
         key | {"epoch": epoch, "cpu_seconds": round(float(seconds)), "errors": int((said != labels).sum())}
         for epoch, (seconds, said) in enumerate(course, start=1)
     ]
     if steps:
-        replace(COURSE, steps)
-
-
-def replace(path: Path, rows: list[dict]) -> None:
-    """Write `rows` into the table at `path`, in place of those with the same key."""
-    table = pd.DataFrame(rows)
-    if path.exists():
-        old = pd.read_csv(path)
-        table = pd.concat([old[~old.set_index(KEY).index.isin(table.set_index(KEY).index)], table])
-    table.sort_values(KEY, kind="stable").to_csv(path, index=False, lineterminator="\n")
+        replace(COURSE, steps, KEY)
 
 
 def summary(compared: pd.DataFrame) -> str:

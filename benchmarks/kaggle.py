@@ -1,6 +1,6 @@
 """Run a profile of the pipeline on all of Kaggle's data, in a clone of what is committed, once for each seed.
 
-Writes what it scored and cost to kaggle.json; of the first seed, its submission beside the data and, of the default
+Writes what it scored and cost to kaggle.csv; of the first seed, its submission beside the data and, of the default
 profile, its pictures to kaggle/.
 
 python -m benchmarks.kaggle data/digit-recognizer.zip [--profile quick] [--seeds 1 2 3]
@@ -10,14 +10,15 @@ import argparse
 import json
 import shutil
 import tempfile
-from operator import itemgetter
 from pathlib import Path
 
-from benchmarks.measured import HERE, PROFILES, Cost, cloned, cost, machine, pipeline
+from benchmarks.measured import HERE, PROFILES, Cost, cloned, cost, machine, pipeline, replace
+from stages.digits import params
+from stages.digits.recipe import Recipe
 
 PICTURES = ("confusion.png", "history.png", "mistakes.png", "samples.png")
-REPORT = HERE / "kaggle.json"
-FIRST = 1  # the seed of params.yaml
+KEY = ["profile", "seed"]
+FIRST = params.section("train", Recipe).seed
 
 
 def run(profile: str, raw: Path, folder: Path, seed: int = FIRST) -> tuple[Path, Cost]:
@@ -29,25 +30,19 @@ def run(profile: str, raw: Path, folder: Path, seed: int = FIRST) -> tuple[Path,
         for picture in PICTURES if profile == "default" else ():
             shutil.copy(clone / "plots" / picture, HERE / "kaggle")
     found = {
+        "profile": profile,
         "seed": seed,
         **json.loads((clone / "metrics/evaluate.json").read_text(encoding="utf-8")),
         "cpu_minutes": round(spent.cpu_seconds / 60, 1),
         "wall_minutes": round(spent.wall_seconds / 60, 1),
         "peak_mib": round(spent.peak_mib),
-        "changes": PROFILES[profile],
+        "changes": " ".join(PROFILES[profile]),
         "commit": commit,
         **machine(),
     }
-    report = json.loads(REPORT.read_text(encoding="utf-8"))
-    report[profile] = replaced(report[profile], found)
-    REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    replace(HERE / "kaggle.csv", [found], KEY)
     print(json.dumps(found, indent=2), flush=True)
     return clone, spent
-
-
-def replaced(runs: list[dict], found: dict) -> list[dict]:
-    """`runs` by their seeds, with `found` for the one of its seed."""
-    return sorted([*(run for run in runs if run["seed"] != found["seed"]), found], key=itemgetter("seed"))
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import psutil
 
 HERE = Path(__file__).parent
@@ -83,6 +84,15 @@ def commit(clone: Path) -> str:
 def pipeline(raw: Path, changes: list[str], *stages: str) -> list[str]:
     """The command that runs the pipeline on `raw`, in a clone, with changed parameters; of it, only up to `stages`."""
     return ["dvc", "exp", "run", *(f"-S{change}" for change in [f"raw={raw.resolve()}", *changes]), *stages]
+
+
+def replace(path: Path, rows: list[dict], key: list[str]) -> None:
+    """Write `rows` into the table at `path`, in place of those with the same key."""
+    table = pd.DataFrame(rows)
+    if path.exists():
+        old = pd.read_csv(path)
+        table = pd.concat([old[~old.set_index(key).index.isin(table.set_index(key).index)], table])
+    table.sort_values(key, kind="stable").to_csv(path, index=False, lineterminator="\n")
 
 
 def machine() -> dict[str, str]:

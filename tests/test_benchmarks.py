@@ -10,7 +10,7 @@ import yaml
 from matplotlib.colors import to_hex
 
 from benchmarks import compare, measured, stepless, workers
-from benchmarks.kaggle import replaced
+from benchmarks.kaggle import KEY
 from stages.digits import dataset, kaggle, member
 from stages.digits.backend import keras
 
@@ -21,17 +21,21 @@ def row(contestant: str, repeat: int, errors: int) -> dict:
 
 def test_a_run_replaces_its_own_rows_and_keeps_the_others(tmp_path):
     table = tmp_path / "compare.csv"
-    compare.replace(table, [row("a", 0, 1), row("b", 0, 2)])
-    compare.replace(table, [row("a", 1, 3)])
-    compare.replace(table, [row("a", 0, 4)])
+    measured.replace(table, [row("a", 0, 1), row("b", 0, 2)], compare.KEY)
+    measured.replace(table, [row("a", 1, 3)], compare.KEY)
+    measured.replace(table, [row("a", 0, 4)], compare.KEY)
     assert pd.read_csv(table).to_dict("records") == [row("a", 0, 4), row("a", 1, 3), row("b", 0, 2)]
 
 
-def test_a_run_of_a_profile_replaces_that_of_its_seed_and_keeps_the_others():
-    first, second, third = ({"seed": seed, "errors": 10 * seed} for seed in (1, 2, 3))
-    assert replaced([first, third], second) == [first, second, third]
-    again = {"seed": 1, "errors": 11}
-    assert replaced([first, second], again) == [again, second]
+def test_a_run_of_a_profile_replaces_that_of_its_seed_and_keeps_the_others(tmp_path):
+    table = tmp_path / "kaggle.csv"
+    first, second, third = ({"profile": "quick", "seed": seed, "errors": 10 * seed} for seed in (1, 2, 3))
+    measured.replace(table, [first, third], KEY)
+    measured.replace(table, [second], KEY)
+    assert pd.read_csv(table).to_dict("records") == [first, second, third]
+    again = {"profile": "quick", "seed": 1, "errors": 11}
+    measured.replace(table, [again], KEY)
+    assert pd.read_csv(table).to_dict("records") == [again, second, third]
 
 
 def test_repeats_hold_out_other_digits_and_together_all_of_them(tmp_path, drawn):
