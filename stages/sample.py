@@ -1,4 +1,4 @@
-"""Write data/sample in Kaggle's form from the handwritten digits that ship inside scikit-learn."""
+"""Write data/sample, small files in Kaggle's form, from the handwritten digits that ship with scikit-learn."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,31 +13,31 @@ from stages.digits.dataset import DIGITS, SIDE
 
 SAMPLE = Path("data/sample")
 SCANS_PER_DIGIT = 174  # of the digit with the fewest
-BOX = 20  # pixels: as in MNIST, the digit stands in a 20 x 20 box inside the 28 x 28 image
+BOX = 20  # pixels: as in MNIST, the digit fills a 20 x 20 box inside the 28 x 28 image
 
 
 class Sample(params.Section):
     seed: params.Seed
-    labelled_per_digit: Annotated[int, Field(ge=1, lt=SCANS_PER_DIGIT)]  # the rest are the unlabelled rows
+    labelled_per_digit: Annotated[int, Field(ge=1, lt=SCANS_PER_DIGIT)]  # the rest become the unlabelled rows
 
 
-def enlarged(scan: np.ndarray) -> np.ndarray:
-    """An 8 x 8 scan with ink 0–16 as a (28, 28) uint8 image with ink 0–255."""
+def upscale(scan: np.ndarray) -> np.ndarray:
+    """A scan (8, 8) with ink 0–16 -> an image (28, 28) uint8 with ink 0–255."""
     ink = (scan * 255 / 16).astype(np.uint8)
     box = Image.fromarray(ink).resize((BOX, BOX), Image.Resampling.BICUBIC)  # integer arithmetic: same everywhere
     return np.pad(np.asarray(box), (SIDE - BOX) // 2)
 
 
 def main() -> None:
-    wanted = params.section("sample", Sample)
+    settings = params.section("sample", Sample)
     scans = load_digits()
-    random = np.random.default_rng(wanted.seed)
+    random = np.random.default_rng(settings.seed)
     rows = np.stack(
         [random.permutation(np.flatnonzero(scans.target == digit))[:SCANS_PER_DIGIT] for digit in range(DIGITS)]
     )
-    labelled = random.permutation(rows[:, : wanted.labelled_per_digit].ravel())
-    unlabelled = random.permutation(rows[:, wanted.labelled_per_digit :].ravel())
-    images = np.stack([enlarged(scan) for scan in scans.images])
+    labelled = random.permutation(rows[:, : settings.labelled_per_digit].ravel())
+    unlabelled = random.permutation(rows[:, settings.labelled_per_digit :].ravel())
+    images = np.stack([upscale(scan) for scan in scans.images])
 
     SAMPLE.mkdir(parents=True, exist_ok=True)
     kaggle.write_table(SAMPLE / "train.csv", kaggle.Table(images[labelled], scans.target[labelled]))

@@ -1,4 +1,4 @@
-"""Fit the members, each on what its fold leaves, and keep them as plain Keras models."""
+"""Train the members, each on the images outside its fold, and save them as plain Keras models."""
 
 import shutil
 import time
@@ -6,27 +6,27 @@ import time
 import pandas as pd
 
 from stages.digits import cluster, dataset, params
-from stages.digits.recipe import Epoch, Recipe
+from stages.digits.recipe import EpochMetrics, Recipe
 
 
 class Progress:
-    """Says after each epoch how far the training is."""
+    """Prints a line after each epoch: how far training is, how good, how much longer."""
 
-    def __init__(self, members: int, missing: int, epochs: int):
+    def __init__(self, members: int, unfinished: int, epochs: int):
         self.members, self.epochs = members, epochs
-        self.all = missing * epochs
+        self.total = unfinished * epochs
         self.done = 0
         self.begun = set()
         self.best = 0.0
 
-    def __call__(self, row: Epoch) -> None:
+    def __call__(self, row: EpochMetrics) -> None:
         if not self.done:
             self.started = time.monotonic()
         self.done += 1
         self.begun.add(row.member)
         self.best = max(self.best, row.validation_accuracy)
         print(
-            f"{self.done:3}/{self.all}"
+            f"{self.done:3}/{self.total}"
             f"  member {row.member + 1}/{self.members}  epoch {row.epoch:2}/{self.epochs}"
             f"  loss {row.train_loss:.4f}  accuracy {row.train_accuracy:.4f}"
             f"  validation loss {row.validation_loss:.4f}  accuracy {row.validation_accuracy:.4f}"
@@ -35,28 +35,29 @@ class Progress:
         )
 
     def _left(self) -> str:
-        """The members that run side by side end their first epochs together: those measure nothing."""
+        """Members that run in parallel end their first epochs together, so those measure nothing."""
         measured = self.done - len(self.begun)
         if not measured:
             return "estimating the time left"
-        seconds = (time.monotonic() - self.started) / measured * (self.all - self.done)
+        seconds = (time.monotonic() - self.started) / measured * (self.total - self.done)
         return f"at most {seconds / 60:.1f} min left"
 
 
 def main() -> None:
     recipe = params.section("train", Recipe)
     labelled = dataset.load_labelled(dataset.LABELLED)
-    missing = cluster.missing(labelled, recipe)
-    if len(missing) < recipe.members:
-        print(f"{recipe.members - len(missing)} of {recipe.members} members were finished before and are kept")
-    members = cluster.fitted(labelled, recipe, Progress(recipe.members, len(missing), recipe.epochs), print)
+    unfinished = cluster.unfinished(labelled, recipe)
+    if len(unfinished) < recipe.members:
+        print(f"{recipe.members - len(unfinished)} of {recipe.members} members were finished by an earlier run")
+    progress = Progress(recipe.members, len(unfinished), recipe.epochs)
+    members = cluster.train_members(labelled, recipe, progress, print)
 
     dataset.MODELS.mkdir(parents=True, exist_ok=True)
-    for number, member in enumerate(members):
-        dataset.model_path(number).write_bytes(member.model)
+    for index, member in enumerate(members):
+        dataset.model_path(index).write_bytes(member.model)
     history = pd.DataFrame([row for member in members for row in member.history])
     history.to_csv(dataset.MODELS / "history.csv", index=False, lineterminator="\n")
-    shutil.rmtree(cluster.KEPT)  # only now: until here a stopped run loses no member
+    shutil.rmtree(cluster.CACHE_DIR)  # only now: until here an interrupted run loses no finished member
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def project(empty_project: Path, drawn: kaggle.Table, drawn_unlabelled: kaggle.T
 def labelled() -> dataset.Labelled:
     """120 labelled digits in three folds."""
     images, labels = drawn_digits(each=12)[:2]
-    return dataset.Labelled(images, labels, dataset.dealt(labels, folds=3, seed=0))
+    return dataset.Labelled(images, labels, dataset.assign_folds(labels, folds=3, seed=0))
 
 
 @pytest.fixture(scope="session")
@@ -106,8 +106,8 @@ def small_params() -> str:
     """The project's params.yaml, for a run of seconds on the embedded sample."""
     text = (Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8")
     for key, value in {"labelled_per_digit": 20, "folds": 2, "members": 2, "epochs": 2, "batch_size": 20}.items():
-        text, found = re.subn(rf"(?m)^(  {key}:) \S+", rf"\1 {value}", text)
-        assert found == 1, key
+        text, count = re.subn(rf"(?m)^(  {key}:) \S+", rf"\1 {value}", text)
+        assert count == 1, key
     return text
 
 

@@ -1,4 +1,4 @@
-"""Members on Dask: real schedulers and workers in processes of their own, and what happens when they die."""
+"""Members on Dask: real schedulers and workers in their own processes, and what happens when they die."""
 
 import os
 import shutil
@@ -13,11 +13,12 @@ from pathlib import Path
 from threading import Thread
 
 import dask
+import distributed
 import pytest
 
 from stages.digits import cluster, dataset, member
 from stages.digits.errors import InputError
-from stages.digits.recipe import Epoch, Member
+from stages.digits.recipe import EpochMetrics, TrainedMember
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 120  # seconds, until a test gives up waiting for another process
@@ -30,22 +31,23 @@ def ignore(_: object) -> None:
 def wait_for(happened: Callable[[], object]) -> None:
     end = time.monotonic() + PATIENCE
     while not happened():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "gave up waiting"
         time.sleep(0.05)
 
 
 def finished() -> list[Path]:
-    return [path for path in cluster.KEPT.glob("*") if path.suffix != ".part"]
+    """A member is finished once its JSON file is there."""
+    return list(cluster.CACHE_DIR.glob("*.json"))
 
 
 @contextmanager
-def process(*command: str, log: Path, folder: Path | None = None) -> Iterator[subprocess.Popen]:
-    """A process group of its own, so that it can be killed with all its children."""
+def process(*command: str, log: Path, folder: Path = ROOT, code: Path = ROOT) -> Iterator[subprocess.Popen]:
+    """In its own process group, so that it can be killed with all its children; it imports the project from `code`."""
     with log.open("wb") as output:
         started = subprocess.Popen(
             [sys.executable, "-m", *command],
-            cwd=folder or ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(code)},
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -78,9 +80,9 @@ def answers(port: int) -> bool:
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-def worker(address: str, folder: Path, name: str):
+def worker(address: str, folder: Path, name: str, code: Path = ROOT):
     options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(folder), "--name", name]
-    return process("dask", "worker", address, *options, log=folder / f"{name}.log")
+    return process("dask", "worker", address, *options, log=folder / f"{name}.log", folder=code, code=code)
 
 
 @pytest.fixture(autouse=True)
@@ -90,18 +92,18 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(labelled, recipe) -> list[Member]:
-    """The members as one process fits them, one after the other."""
+def expected(labelled, recipe) -> list[TrainedMember]:
+    """The members as a single process trains them, one after the other."""
     return [member.fit(labelled, number, recipe, ignore) for number in range(3)]
 
 
-def test_local_workers_fit_the_same_bytes(labelled, recipe, expected):
-    heard = []
-    assert cluster.fitted(labelled, recipe, heard.append, ignore) == expected
-    assert sorted(heard) == sorted(row for one in expected for row in one.history)
+def test_local_workers_train_the_same_bytes(labelled, recipe, expected):
+    reported = []
+    assert cluster.train_members(labelled, recipe, reported.append, ignore) == expected
+    assert sorted(reported) == sorted(row for member in expected for row in member.history)
 
 
-def test_a_worker_killed_mid_way_costs_a_retry_and_no_bit(folder, labelled, recipe, expected):
+def test_a_worker_killed_in_training_costs_a_retry_and_no_bit(folder, labelled, recipe, expected):
     with (
         scheduler(folder) as (address, _),
         worker(address, folder, "doomed") as doomed,
@@ -110,16 +112,16 @@ def test_a_worker_killed_mid_way_costs_a_retry_and_no_bit(folder, labelled, reci
     ):
         killed = []
 
-        def kill_one(_: Epoch) -> None:
+        def kill_one(_: EpochMetrics) -> None:
             if not killed:
                 killed.append(doomed.pid)
                 os.kill(doomed.pid, signal.SIGKILL)
 
-        assert cluster.fitted(labelled, recipe, kill_one, ignore) == expected
+        assert cluster.train_members(labelled, recipe, kill_one, ignore) == expected
         assert killed
 
 
-def test_a_lost_scheduler_is_said_in_one_line_and_finished_members_stay(folder, labelled, recipe, expected):
+def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled, recipe, expected):
     with (
         scheduler(folder) as (address, started),
         worker(address, folder, "only"),
@@ -127,11 +129,11 @@ def test_a_lost_scheduler_is_said_in_one_line_and_finished_members_stay(folder, 
         pytest.raises(InputError) as lost,
     ):
         Thread(target=lambda: (wait_for(finished), kill(started))).start()
-        cluster.fitted(labelled, recipe, ignore, ignore)
+        cluster.train_members(labelled, recipe, ignore, ignore)
     assert f"the Dask scheduler at {address} was lost" in str(lost.value)
     assert "\n" not in str(lost.value)
-    assert len(cluster.missing(labelled, recipe)) < 3
-    assert cluster.fitted(labelled, recipe, ignore, ignore) == expected
+    assert len(cluster.unfinished(labelled, recipe)) < 3
+    assert cluster.train_members(labelled, recipe, ignore, ignore) == expected
 
 
 def test_a_failed_run_leaves_no_arrays_at_the_workers(folder, labelled, recipe):
@@ -142,71 +144,105 @@ def test_a_failed_run_leaves_no_arrays_at_the_workers(folder, labelled, recipe):
         dask.config.set({"scheduler-address": address}),
     ):
         with pytest.raises(InputError, match="training diverged: member 0, epoch 1"):
-            cluster.fitted(labelled, diverging, ignore, ignore)
-        with cluster._client(1, ignore) as client:
-            (kept,) = client.run(
-                lambda dask_worker: [type(one).__name__ for one in dask_worker.plugins.values()]
-            ).values()
-    assert cluster._Holder.__name__ not in kept
+            cluster.train_members(labelled, diverging, ignore, ignore)
+        with distributed.Client(address) as client:
+            (plugins,) = client.run(lambda dask_worker: list(dask_worker.plugins)).values()
+    assert not [name for name in plugins if name.startswith("labelled")]
 
 
-def test_no_scheduler_at_the_address_is_said_in_one_line(labelled, recipe):
+def test_a_missing_scheduler_is_one_line(labelled, recipe):
     nowhere = {"scheduler-address": "tcp://127.0.0.1:1", "distributed.comm.timeouts.connect": "1s"}
     with dask.config.set(nowhere), pytest.raises(InputError, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"):
-        cluster.fitted(labelled, recipe, ignore, ignore)
+        cluster.train_members(labelled, recipe, ignore, ignore)
 
 
-def test_a_scheduler_without_our_code_is_said_in_one_line(folder, labelled, recipe, monkeypatch):
-    monkeypatch.setattr(sys.modules[__name__], "ROOT", folder)
+def changed_clone(folder: Path) -> Path:
+    """The project's code with one byte more in a module that a member depends on."""
+    shutil.copytree(ROOT / "stages", folder / "changed/stages", ignore=shutil.ignore_patterns("__pycache__"))
+    with (folder / "changed/stages/digits/member.py").open("a") as module:
+        module.write("\n")
+    return folder / "changed"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (changed_clone, "has different code or library versions: start it in a clone of this commit"),
+        (lambda folder: folder, "can't import this project's code (No module named 'stages')"),
+    ],
+    ids=["changed", "missing"],
+)
+def test_a_worker_with_different_code_is_rejected_and_leaves_nothing_behind(folder, labelled, recipe, code, message):
     with (
         scheduler(folder) as (address, _),
-        worker(address, folder, "stranger"),
+        worker(address, folder, "stranger", code(folder)),
         dask.config.set({"scheduler-address": address}),
-        pytest.raises(InputError, match="can't import this project's code"),
+        pytest.raises(InputError) as rejected,
     ):
-        cluster.fitted(labelled, recipe, ignore, ignore)
+        cluster.train_members(labelled, recipe, ignore, ignore)
+    assert message in str(rejected.value)
+    assert "\n" not in str(rejected.value)
+    assert not list(cluster.CACHE_DIR.iterdir())
 
 
-def test_killed_with_everything_the_next_run_fits_only_what_is_missing(folder, labelled, recipe, expected):
+@pytest.mark.parametrize("damage", ["truncated", "bit flipped", "swapped", "history altered", "no history"])
+def test_a_damaged_cached_member_is_trained_again(labelled, recipe, expected, damage):
+    keys = cluster.cache_keys(labelled, recipe)
+    cluster.CACHE_DIR.mkdir(parents=True)
+    for key, trained in zip(keys, expected, strict=True):
+        cluster._write_cached(key, trained)
+    assert cluster.unfinished(labelled, recipe) == []
+    model, history = (cluster.CACHE_DIR / f"{keys[1]}.{kind}" for kind in ("keras", "json"))
+    content = model.read_bytes()
+    if damage == "truncated":
+        model.write_bytes(content[:-1])
+    elif damage == "bit flipped":
+        model.write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
+    elif damage == "swapped":
+        model.write_bytes((cluster.CACHE_DIR / f"{keys[0]}.keras").read_bytes())
+    elif damage == "history altered":
+        history.write_text(history.read_text().replace('"epoch": 1', '"epoch": 3', 1))
+    else:
+        history.unlink()
+    assert cluster.unfinished(labelled, recipe) == [1]
+
+
+def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(folder, labelled, recipe, expected):
+    """Killed after the first reported epoch: each member has two, so none but the cached one is surely finished."""
     dataset.LABELLED.parent.mkdir(parents=True)
     dataset.save_labelled(dataset.LABELLED, labelled)
     settings = "\n".join(f"  {key}: {value}" for key, value in recipe.model_dump().items())
     Path("params.yaml").write_text(f"train:\n{settings}\n", encoding="utf-8")
+    cluster.CACHE_DIR.mkdir(parents=True)
+    keys = cluster.cache_keys(labelled, recipe)
+    cluster._write_cached(keys[0], expected[0])
     with process("stages.train", log=folder / "first.log", folder=folder) as first:
-        wait_for(finished)
+        wait_for(lambda: "epoch  1/" in (folder / "first.log").read_text())
         kill(first)
-    before = len(finished())
-    assert before < 3, "the run was over before it could be killed"
+    assert not dataset.MODELS.exists(), "nothing of an interrupted run is an output"
+    left = len(cluster.unfinished(labelled, recipe))
     with process("stages.train", log=folder / "second.log", folder=folder) as second:
         assert second.wait() == 0
-    log = (folder / "second.log").read_text()
-    assert f"{before} of 3 members were finished before" in log
-    assert [path.read_bytes() for path in sorted((folder / "data/models").glob("*.keras"))] == [
-        one.model for one in expected
-    ]
-    assert not cluster.KEPT.exists()
+    assert f"{3 - left} of 3 members were finished by an earlier run" in (folder / "second.log").read_text()
+    assert [path.read_bytes() for path in dataset.model_paths()] == [member.model for member in expected]
+    assert not cluster.CACHE_DIR.exists()
 
 
-def test_dask_does_not_watch_its_own_workers_by_sampling():
-    with cluster._client(1, ignore) as client:
-        assert list(client.run(dask.config.get, "distributed.worker.profile.enabled").values()) == [False]
-
-
-def test_the_client_does_without_tensorflow():
+def test_the_client_never_imports_tensorflow():
     code = "import sys, stages.train; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_every_member_has_a_name_of_its_own_however_many_there_are(labelled, recipe):
-    more = cluster.member_names(labelled, recipe.model_copy(update={"members": 5}))
+def test_each_member_has_its_own_cache_key_however_many_there_are(labelled, recipe):
+    more = cluster.cache_keys(labelled, recipe.model_copy(update={"members": 5}))
     assert len(set(more)) == 5
-    assert more[:3] == cluster.member_names(labelled, recipe)
+    assert more[:3] == cluster.cache_keys(labelled, recipe)
 
 
 @pytest.mark.parametrize("change", ["recipe", "fold", "image", "label", "code"])
-def test_whatever_a_member_depends_on_is_in_its_name(folder, labelled, recipe, monkeypatch, change):
-    before = cluster.member_names(labelled, recipe)
-    assert cluster.member_names(labelled, recipe) == before
+def test_cache_key_covers_every_input(folder, labelled, recipe, monkeypatch, request, change):
+    before = cluster.cache_keys(labelled, recipe)
+    assert cluster.cache_keys(labelled, recipe) == before
     images, labels, folds = (array.copy() for array in labelled)
     if change == "recipe":
         recipe = recipe.model_copy(update={"zoom": 0.13})
@@ -221,4 +257,6 @@ def test_whatever_a_member_depends_on_is_in_its_name(folder, labelled, recipe, m
         with (folder / "digits/member.py").open("a") as module:
             module.write("\n")
         monkeypatch.setattr(cluster, "__file__", str(folder / "digits/cluster.py"))
-    assert not set(cluster.member_names(dataset.Labelled(images, labels, folds), recipe)) & set(before)
+        cluster.code_digest.cache_clear()
+        request.addfinalizer(cluster.code_digest.cache_clear)
+    assert not set(cluster.cache_keys(dataset.Labelled(images, labels, folds), recipe)) & set(before)

@@ -1,4 +1,4 @@
-"""dvc.yaml lists what each stage imports, reads and writes: exactly that, or DVC keeps stale results without a word."""
+"""dvc.yaml lists exactly what each stage imports, reads and writes; otherwise DVC silently keeps stale results."""
 
 import ast
 import sys
@@ -42,8 +42,14 @@ def test_code_deps_are_the_modules_a_stage_imports(stage):
 
 
 @pytest.mark.parametrize("module", sorted((ROOT / "stages/digits").glob("*.py")), ids=lambda path: path.name)
-def test_what_we_know_imports_no_stage(module):
+def test_shared_modules_import_no_stage(module):
     assert all(path.parent.name == "digits" for path in imported(module))
+
+
+def test_train_does_not_depend_on_inference():
+    """So a change of test-time augmentation or of k-NN trains nothing again."""
+    assert not {"ensemble.py", "neighbours.py"} & {path.name for path in imported(ROOT / "stages/train.py")}
+    assert not {"ensemble", "neighbours"} & set(cluster.MEMBER_SOURCES)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -51,10 +57,10 @@ def test_no_stage_imports_a_stage(stage):
     assert all(path.parent.name == "digits" for path in imported(ROOT / "stages" / f"{stage}.py"))
 
 
-def test_a_members_name_depends_on_all_code_that_fits_it():
-    """Else a stopped run's members would be taken for those of changed code; what only refuses changes no member."""
+def test_cache_key_covers_all_code_that_trains_a_member():
+    """Otherwise members of an interrupted run would be taken for those of changed code; checks change no member."""
     member = ROOT / "stages/digits/member.py"
-    assert set(cluster.CODE) == {path.stem for path in (member, *imported(member))} - {"errors", "params"}
+    assert set(cluster.MEMBER_SOURCES) == {path.stem for path in (member, *imported(member))} - {"errors", "params"}
 
 
 def test_stage_script_and_section_have_one_name():
@@ -76,29 +82,29 @@ def test_train_has_only_cached_outputs_and_every_metric_and_plot_is_in_git():
 
 @pytest.fixture(scope="module")
 def touched(tmp_path_factory, small_params) -> dict[str, tuple[set[str], set[str], set[str]]]:
-    """For each stage, run in the order of dvc.yaml: the files it read, those it wrote, the sections it asked for."""
+    """For each stage, run in the order of dvc.yaml: the files it read, those it wrote, the sections it read."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "params.yaml").write_text(small_params, encoding="utf-8")
-    read, written, asked = set(), set(), set()
+    read, written, requested = set(), set(), set()
 
-    def listen(event: str, arguments: tuple) -> None:
+    def record(event: str, arguments: tuple) -> None:
         if event == "open" and isinstance(arguments[0], str) and arguments[1] is not None:
             path = Path(arguments[0]).absolute()
             if path.is_relative_to(folder):
                 (written if set(arguments[1]) & set("wax") else read).add(str(path.relative_to(folder)))
 
-    sys.addaudithook(listen)  # for good, but deaf outside this folder
-    found = {}
+    sys.addaudithook(record)  # cannot be removed; ignores all outside this folder
+    files = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         section, raw = params.section, params.raw
-        patch.setattr(params, "section", lambda name, declared: asked.add(name) or section(name, declared))
-        patch.setattr(params, "raw", lambda: asked.add("raw") or raw())
+        patch.setattr(params, "section", lambda name, declared: requested.add(name) or section(name, declared))
+        patch.setattr(params, "raw", lambda: requested.add("raw") or raw())
         for stage in STAGES:
-            read.clear(), written.clear(), asked.clear()
+            read.clear(), written.clear(), requested.clear()
             import_module(f"stages.{stage}").main()
-            found[stage] = (set(read), set(written), set(asked))
-    return found
+            files[stage] = (set(read), set(written), set(requested))
+    return files
 
 
 def covered(files: set[str], listed: set[str]) -> set[str]:
@@ -123,5 +129,5 @@ def test_outs_are_the_files_a_stage_writes(stage, touched):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_params_are_the_sections_a_stage_asks_for(stage, touched):
-    _, _, asked = touched[stage]
-    assert set(STAGES[stage].get("params", [])) == asked
+    _, _, requested = touched[stage]
+    assert set(STAGES[stage].get("params", [])) == requested

@@ -1,4 +1,4 @@
-"""The pictures: what they show, and that they are the same bytes each time."""
+"""The figures: what they show, and that they are the same bytes each time."""
 
 import io
 
@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from stages import evaluate
 from stages.digits import drawing
 
 HISTORY = pd.DataFrame(
@@ -22,11 +23,19 @@ HISTORY = pd.DataFrame(
 )
 COUNTS = np.diag(np.arange(90, 100))
 COUNTS[4, 9], COUNTS[7, 1] = 6, 3
+
+
+def pairs(counts: np.ndarray) -> pd.DataFrame:
+    """Each pair of digits as often as `counts` says, as `evaluate` tabulates them."""
+    actual, predicted = np.repeat(np.indices(counts.shape).reshape(2, -1), counts.ravel(), axis=1)
+    return evaluate.confusion_matrix(predicted, actual)
+
+
 SAMPLES = np.random.default_rng(0).integers(0, 256, (30, 28, 28), dtype=np.uint8)
 
 
-def confusion() -> Figure:
-    return drawing.confusion(COUNTS)
+def confusion_matrix() -> Figure:
+    return drawing.confusion_matrix(pairs(COUNTS))
 
 
 def history() -> Figure:
@@ -37,22 +46,24 @@ def samples() -> Figure:
     return drawing.samples(SAMPLES, np.tile(np.arange(10), 3), each=2)
 
 
-def mistakes(count: int = 3) -> Figure:
+def misclassified(count: int = 3) -> Figure:
     images = np.zeros((count, 28, 28), dtype=np.uint8)
     images[:, 5, 5] = np.arange(count) + 1
-    return drawing.mistakes(images, np.arange(count) % 10, (np.arange(count) + 1) % 10, np.linspace(0.99, 0.4, count))
+    return drawing.misclassified(
+        images, np.arange(count) % 10, (np.arange(count) + 1) % 10, np.linspace(0.99, 0.4, count)
+    )
 
 
 @pytest.fixture(scope="module")
 def confused() -> Figure:
-    return confusion()
+    return confusion_matrix()
 
 
 def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
 
 
-def shown(figure: Figure) -> list[np.ndarray]:
+def images_in(figure: Figure) -> list[np.ndarray]:
     return [np.asarray(image.get_array()) for axes in figure.axes for image in axes.images]
 
 
@@ -60,8 +71,8 @@ def titles(figure: Figure) -> list[str]:
     return [axes.get_title() for axes in figure.axes if axes.get_title()]
 
 
-@pytest.mark.parametrize("draw", [confusion, history, samples, mistakes])
-def test_a_picture_is_a_png_with_the_same_bytes_each_time(draw, tmp_path):
+@pytest.mark.parametrize("draw", [confusion_matrix, history, samples, misclassified])
+def test_a_figure_is_a_png_with_the_same_bytes_each_time(draw, tmp_path):
     drawing.save(draw(), tmp_path / "first.png")
     drawing.save(draw(), tmp_path / "second.png")
     content = (tmp_path / "first.png").read_bytes()
@@ -74,7 +85,7 @@ def test_a_picture_is_a_png_with_the_same_bytes_each_time(draw, tmp_path):
 
 def test_samples_show_the_first_images_of_each_digit_in_its_row():
     figure = samples()
-    [board] = shown(figure)
+    [board] = images_in(figure)
     for digit in range(10):
         row = board[28 * digit : 28 * (digit + 1)]
         assert np.array_equal(row, np.hstack([SAMPLES[digit], SAMPLES[digit + 10]]))
@@ -84,23 +95,23 @@ def test_samples_show_the_first_images_of_each_digit_in_its_row():
 
 def test_samples_leave_room_where_a_digit_has_few_images():
     figure = drawing.samples(np.full((3, 28, 28), 9, dtype=np.uint8), np.array([1, 1, 8]), each=4)
-    [board] = shown(figure)
+    [board] = images_in(figure)
     inked = board.reshape(10, 28, 4, 28).min(axis=(1, 3)) == 9
     assert inked.sum(axis=1).tolist() == [0, 2, 0, 0, 0, 0, 0, 0, 1, 0]
     assert inked[1].tolist() == [True, True, False, False]
 
 
 def test_ink_is_dark_on_the_same_scale_in_every_image():
-    [image] = drawing.mistakes(np.full((1, 28, 28), 7, dtype=np.uint8), [1], [2], [0.5]).axes[0].images
+    [image] = drawing.misclassified(np.full((1, 28, 28), 7, dtype=np.uint8), [1], [2], [0.5]).axes[0].images
     assert image.get_clim() == (0, 255)
     assert image.cmap(0)[:3] == (1, 1, 1)
 
 
 def test_confusion_shows_the_counts_and_leaves_zeros_out(confused):
-    found = texts(confused)
-    assert sorted(text for text in found if text and "\n" not in text) == ["3", "6"]
-    assert found.count("") == 90 - 2
-    assert [text.split("\n")[0] for text in found if "\n" in text] == [str(count) for count in range(90, 100)]
+    labels = texts(confused)
+    assert sorted(text for text in labels if text and "\n" not in text) == ["3", "6"]
+    assert labels.count("") == 90 - 2
+    assert [text.split("\n")[0] for text in labels if "\n" in text] == [str(count) for count in range(90, 100)]
 
 
 def test_confusion_shows_actual_down_and_predicted_across(confused):
@@ -111,57 +122,57 @@ def test_confusion_shows_actual_down_and_predicted_across(confused):
     assert places["94\n94.0 %"] == (4.5, 4.5)
 
 
-def test_confusion_colours_the_share_of_the_actual_digit(confused):
-    shares = confused.axes[0].collections[0].get_array().reshape(10, 10)
-    assert shares[4, 9] == pytest.approx(6.0)
-    assert shares[7, 1] == pytest.approx(3.0)
-    assert shares.mask.diagonal().all()
+def test_confusion_colours_the_fraction_of_the_actual_digit(confused):
+    fractions = confused.axes[0].collections[0].get_array().reshape(10, 10)
+    assert fractions[4, 9] == pytest.approx(6.0)
+    assert fractions[7, 1] == pytest.approx(3.0)
+    assert fractions.mask.diagonal().all()
 
 
-def test_confusion_says_how_many_are_mistaken(confused):
-    assert titles(confused) == [f"9 of {COUNTS.sum()} held-out images mistaken"]
+def test_the_confusion_matrix_states_the_errors(confused):
+    assert titles(confused) == [f"9 errors in {COUNTS.sum()} held-out images"]
 
 
 def test_confusion_of_a_flawless_run_can_be_drawn(tmp_path):
-    figure = drawing.confusion(np.diag([5] * 10))
-    drawing.save(figure, tmp_path / "confusion.png")
-    assert titles(figure) == ["0 of 50 held-out images mistaken"]
+    figure = drawing.confusion_matrix(pairs(np.diag([5] * 10)))
+    drawing.save(figure, tmp_path / "confusion_matrix.png")
+    assert titles(figure) == ["0 errors in 50 held-out images"]
 
 
-def test_mistakes_are_titled_with_actual_predicted_and_confidence():
-    assert titles(mistakes(3)) == ["0 read as 1\n99 % sure", "1 read as 2\n70 % sure", "2 read as 3\n40 % sure"]
+def test_misclassified_images_are_titled_with_actual_predicted_and_confidence():
+    assert titles(misclassified(3)) == ["0 read as 1\n99 % sure", "1 read as 2\n70 % sure", "2 read as 3\n40 % sure"]
 
 
-def test_mistakes_show_their_images_in_the_given_order():
-    assert [image[5, 5] for image in shown(mistakes(3))] == [1, 2, 3]
+def test_misclassified_images_come_in_the_given_order():
+    assert [image[5, 5] for image in images_in(misclassified(3))] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
     ("count", "drawn", "headline"),
     [
-        (0, 0, "no mistakes"),
-        (1, 1, "all 1 mistakes, the surest first"),
-        (9, 9, "all 9 mistakes, the surest first"),
-        (10, 9, "the 9 surest of 10 mistakes, the surest first"),
+        (0, 0, "No misclassified images"),
+        (1, 1, "All 1 misclassified images, most confident first"),
+        (9, 9, "All 9 misclassified images, most confident first"),
+        (10, 9, "The 9 most confident of 10 misclassified images, most confident first"),
     ],
 )
-def test_mistakes_are_shown_up_to_a_page(count, drawn, headline, monkeypatch):
-    monkeypatch.setattr(drawing, "MOST_MISTAKES", 9)
-    figure = mistakes(count)
-    assert len(shown(figure)) == len(titles(figure)) == drawn
+def test_misclassified_images_fill_at_most_a_page(count, drawn, headline, monkeypatch):
+    monkeypatch.setattr(drawing, "MAX_MISCLASSIFIED", 9)
+    figure = misclassified(count)
+    assert len(images_in(figure)) == len(titles(figure)) == drawn
     assert figure.get_suptitle() == headline
 
 
-def test_no_mistakes_can_be_drawn(tmp_path):
-    drawing.save(mistakes(0), tmp_path / "mistakes.png")
-    assert (tmp_path / "mistakes.png").stat().st_size > 0
+def test_a_figure_without_misclassified_images_can_be_drawn(tmp_path):
+    drawing.save(misclassified(0), tmp_path / "misclassified.png")
+    assert (tmp_path / "misclassified.png").stat().st_size > 0
 
 
 def test_history_shows_the_mean_and_the_range_of_the_members():
     loss, accuracy = history().axes
     assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
-    fitted, validation = loss.lines[:2]
-    assert fitted.get_ydata() == pytest.approx([1.5, 0.6])
+    train, validation = loss.lines[:2]
+    assert train.get_ydata() == pytest.approx([1.5, 0.6])
     assert validation.get_ydata() == pytest.approx([0.7, 0.3])
     assert accuracy.lines[1].get_ydata() == pytest.approx([0.7, 0.9])
     low, high = loss.collections[0].get_paths()[0].get_extents().intervaly
@@ -170,4 +181,4 @@ def test_history_shows_the_mean_and_the_range_of_the_members():
 
 def test_history_names_both_parts():
     legend = history().axes[0].get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == ["train, as augmented", "validation"]
+    assert [text.get_text() for text in legend.get_texts()] == ["train (augmented, with dropout)", "validation"]

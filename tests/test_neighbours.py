@@ -1,4 +1,4 @@
-"""Labelled digits that have to be bent least to become the one that is asked about."""
+"""k-NN under the image distortion model."""
 
 import numpy as np
 import pytest
@@ -17,119 +17,125 @@ def digits(labelled) -> np.ndarray:
     return labelled.images[:4] * (labelled.images[:4] > 50)
 
 
-def distances(image: np.ndarray, others: np.ndarray) -> np.ndarray:
-    return neighbours.bent(neighbours.edges(image[None])[0], neighbours.edges(others))
+def distances(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    return neighbours.idm_distance(neighbours.sobel(image[None])[0], neighbours.sobel(reference))
 
 
-def test_edges_are_sobels_gradients_across_and_down():
+def test_sobel_gives_gradients_across_and_down():
     image = np.zeros((1, 28, 28), dtype=np.uint8)
     image[0, :, 14:] = 128
-    across, down = neighbours.edges(image)[0]
+    across, down = neighbours.sobel(image)[0]
     assert across[10, 12:16].tolist() == [0, 16, 16, 0]  # 4 by 128, in 32nds
     assert not down[1:-1, :27].any()
-    assert np.array_equal(neighbours.edges(image.transpose(0, 2, 1))[0, 1], across.T)
+    assert np.array_equal(neighbours.sobel(image.transpose(0, 2, 1))[0, 1], across.T)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(0, 0), (2, 0), (-1, 2), (2, -2)])
-def test_a_digit_moved_by_two_pixels_is_the_same_digit(digits, rows, columns):
+def test_a_shift_by_two_pixels_has_no_distance(digits, rows, columns):
     assert distances(np.roll(digits[0], (rows, columns), axis=(0, 1)), digits[:1]).tolist() == [0]
 
 
-def test_a_digit_moved_by_three_pixels_is_another(digits):
+def test_a_shift_by_three_pixels_has_a_distance(digits):
     assert distances(np.roll(digits[0], 3, axis=1), digits[:1]) > 0
 
 
-def test_the_distance_is_that_of_its_definition_for_the_harshest_edges(random):
-    """Black and white pixels, by a sum over each place and each three by three of its surroundings, without bounds."""
+def test_the_distance_is_its_definition_even_for_the_steepest_gradients(random):
+    """Black and white pixels: a sum over each pixel and its three by three surroundings, in unbounded integers."""
     images = 255 * random.integers(0, 2, (3, 28, 28), dtype=np.uint8)
     images[1, ::2] = images[1, :, ::2] = 255 - images[1, ::2].max()
-    here, *others = neighbours.edges(images).astype(int)
-    found = []
+    query, *others = neighbours.sobel(images).astype(int)
+    expected = []
     for other in others:
-        framed, best = np.pad(other, ((0, 0), (2, 2), (2, 2))), np.full((28, 28), np.inf)
+        padded, best = np.pad(other, ((0, 0), (2, 2), (2, 2))), np.full((28, 28), np.inf)
         for top in range(5):
             for left in range(5):
-                squares = np.pad(((framed[:, top : top + 28, left : left + 28] - here) ** 2).sum(axis=0), 1)
+                squares = np.pad(((padded[:, top : top + 28, left : left + 28] - query) ** 2).sum(axis=0), 1)
                 best = np.minimum(best, sum(squares[i : i + 28, j : j + 28] for i in range(3) for j in range(3)))
-        found.append(best.sum())
-    assert distances(images[0], images[1:]).tolist() == found
+        expected.append(best.sum())
+    assert distances(images[0], images[1:]).tolist() == expected
 
 
-def test_nine_squares_of_the_largest_difference_there_is_fit_sixteen_bits():
-    """Gradients are extreme where all nine pixels are black or white: all 512 ways, each against each."""
-    ways = np.zeros((512, 28, 28), dtype=np.uint8)
-    ways[:, 9:12, 9:12] = 255 * (np.arange(512)[:, None] >> np.arange(9) & 1).reshape(-1, 3, 3)
-    gradients = neighbours.edges(ways)[:, :, 10, 10].astype(int)
+def test_nine_squares_of_the_largest_possible_difference_fit_sixteen_bits():
+    """Gradients are extreme where all nine pixels are black or white: all 512 patterns, each against each."""
+    patterns = np.zeros((512, 28, 28), dtype=np.uint8)
+    patterns[:, 9:12, 9:12] = 255 * (np.arange(512)[:, None] >> np.arange(9) & 1).reshape(-1, 3, 3)
+    gradients = neighbours.sobel(patterns)[:, :, 10, 10].astype(int)
     assert 9 * ((gradients[:, None] - gradients) ** 2).sum(axis=2).max() < 2**16
 
 
-def test_the_nearest_by_pixels_come_in_order(random, monkeypatch):
-    monkeypatch.setattr(neighbours, "NEAREST", 7)
+def test_nearest_neighbours_come_in_order(random, monkeypatch):
+    monkeypatch.setattr(neighbours, "N_CANDIDATES", 7)
     images, others = (random.integers(0, 256, (n, 28, 28), dtype=np.uint8) for n in (2, 20))
     others[4] = images[1]
     gaps = ((images[:, None].astype(int) - others) ** 2).sum(axis=(2, 3))
-    found = neighbours.nearest(images, others)
-    assert found[1, 0] == 4
-    assert np.array_equal(found, np.argsort(gaps, axis=1, kind="stable")[:, :7])
+    rows = neighbours.nearest_neighbours(images, others)
+    assert rows[1, 0] == 4
+    assert np.array_equal(rows, np.argsort(gaps, axis=1, kind="stable")[:, :7])
 
 
-def test_images_equally_near_come_in_the_order_they_have():
+def test_ties_keep_their_order():
     others = np.zeros((3, 28, 28), dtype=np.uint8)
     others[0] = 1
-    assert neighbours.nearest(others[:1] * 0, others).tolist() == [[1, 2, 0]]
+    assert neighbours.nearest_neighbours(others[:1] * 0, others).tolist() == [[1, 2, 0]]
 
 
-def test_only_the_likeliest_digits_get_votes_by_the_fourth_power_of_their_distance(labelled, monkeypatch):
-    """Each image of a digit d is as far as d says; the nearest counts."""
-    monkeypatch.setattr(neighbours, "edges", lambda images: images)
-    monkeypatch.setattr(neighbours, "bent", lambda _, others: others[:, 0, 0].astype(int) + np.arange(len(others)))
-    known = labelled.labels[:, None, None] * np.ones((28, 28), dtype=np.uint8)
-    found = neighbours.votes(known[:2], np.array([[2, 4, 8], [1, 3, 9]]), known, labelled.labels)
-    assert found[0, [2, 4, 8]] == pytest.approx(np.array([256, 16, 1]) / 273)
-    assert found.sum(axis=1) == pytest.approx([1, 1])
-    assert np.flatnonzero(found[1]).tolist() == [1, 3, 9]
+def test_only_candidate_digits_get_weight_by_the_fourth_power_of_their_distance(labelled, monkeypatch):
+    """The nearest image of a digit d is at distance d."""
+    monkeypatch.setattr(neighbours, "sobel", lambda images: images)
+    monkeypatch.setattr(
+        neighbours, "idm_distance", lambda _, others: others[:, 0, 0].astype(int) + np.arange(len(others))
+    )
+    reference = labelled.labels[:, None, None] * np.ones((28, 28), dtype=np.uint8)
+    weights = neighbours.knn_proba(reference[:2], np.array([[2, 4, 8], [1, 3, 9]]), reference, labelled.labels)
+    assert weights[0, [2, 4, 8]] == pytest.approx(np.array([256, 16, 1]) / 273)
+    assert weights.sum(axis=1) == pytest.approx([1, 1])
+    assert np.flatnonzero(weights[1]).tolist() == [1, 3, 9]
 
 
-def test_an_image_that_is_known_gets_its_label(labelled):
-    likeliest = np.array([[label, (label + 1) % 10, (label + 2) % 10] for label in labelled.labels[:10]])
-    found = neighbours.votes(labelled.images[:10], likeliest, labelled.images, labelled.labels)
-    assert (found[np.arange(10), labelled.labels[:10]] > 0.999).all()
+def test_an_image_in_the_reference_gets_its_label(labelled):
+    candidates = np.array([[label, (label + 1) % 10, (label + 2) % 10] for label in labelled.labels[:10]])
+    weights = neighbours.knn_proba(labelled.images[:10], candidates, labelled.images, labelled.labels)
+    assert (weights[np.arange(10), labelled.labels[:10]] > 0.999).all()
 
 
-def test_only_the_nearest_images_of_a_digit_are_bent(labelled, monkeypatch):
-    """One of each digit: the last ten images find themselves, which others of their digit come before."""
-    counts, bent = set(), neighbours.bent
-    monkeypatch.setattr(neighbours, "NEAREST", 1)
-    monkeypatch.setattr(neighbours, "bent", lambda asked, others: counts.add(len(others)) or bent(asked, others))
+def test_only_the_nearest_images_of_a_digit_get_an_idm_distance(labelled, monkeypatch):
+    """With one candidate per digit, the last ten images still find themselves behind others of their digit."""
+    counts, idm_distance = set(), neighbours.idm_distance
+    monkeypatch.setattr(neighbours, "N_CANDIDATES", 1)
+    monkeypatch.setattr(
+        neighbours, "idm_distance", lambda query, others: counts.add(len(others)) or idm_distance(query, others)
+    )
     images, labels = labelled.images[-10:], labelled.labels[-10:]
-    likeliest = (labels[:, None] + np.arange(3)) % 10
-    found = neighbours.votes(images, likeliest, labelled.images, labelled.labels)
-    assert (found[np.arange(10), labels] > 0.999).all()
+    candidates = (labels[:, None] + np.arange(3)) % 10
+    weights = neighbours.knn_proba(images, candidates, labelled.images, labelled.labels)
+    assert (weights[np.arange(10), labels] > 0.999).all()
     assert counts == {1}
 
 
-def test_only_unsure_answers_change_to_their_mean_with_the_votes(labelled, monkeypatch):
-    """Of three images the second is unsure; its votes go to its third likeliest digit."""
-    asked = []
+def test_uncertain_predictions_become_their_mean_with_knn(labelled, monkeypatch):
+    """Of three images the second is uncertain; k-NN prefers its third candidate."""
+    calls = []
 
-    def votes(images: np.ndarray, likeliest: np.ndarray, *known: np.ndarray) -> np.ndarray:
-        asked.append((images, likeliest, known))
-        return np.eye(10)[likeliest[:, 2]]
+    def knn_proba(images: np.ndarray, candidates: np.ndarray, *reference: np.ndarray) -> np.ndarray:
+        calls.append((images, candidates, reference))
+        return np.eye(10)[candidates[:, 2]]
 
-    monkeypatch.setattr(neighbours, "votes", votes)
-    said = np.full((3, 10), 0.01)
-    said[0, 4], said[2, 0] = 0.91, 0.91
-    said[1, [5, 6, 7]] = [0.6, 0.2, 0.13]
-    found = neighbours.settled(said, labelled.images[:3], labelled.images[3:], labelled.labels[3:])
-    assert np.array_equal(found[[0, 2]], said[[0, 2]])
-    assert found[1] == pytest.approx((said[1] + np.eye(10)[7]) / 2)
-    ((images, likeliest, known),) = asked
+    monkeypatch.setattr(neighbours, "knn_proba", knn_proba)
+    probabilities = np.full((3, 10), 0.01)
+    probabilities[0, 4], probabilities[2, 0] = 0.91, 0.91
+    probabilities[1, [5, 6, 7]] = [0.6, 0.2, 0.13]
+    refined = neighbours.refine_uncertain(probabilities, labelled.images[:3], labelled.images[3:], labelled.labels[3:])
+    assert np.array_equal(refined[[0, 2]], probabilities[[0, 2]])
+    assert refined[1] == pytest.approx((probabilities[1] + np.eye(10)[7]) / 2)
+    ((images, candidates, reference),) = calls
     assert np.array_equal(images, labelled.images[1:2])
-    assert likeliest.tolist() == [[5, 6, 7]]
-    assert [len(part) for part in known] == [117, 117]
+    assert candidates.tolist() == [[5, 6, 7]]
+    assert [len(part) for part in reference] == [117, 117]
 
 
-def test_where_all_are_sure_no_neighbour_is_asked(labelled, monkeypatch):
-    monkeypatch.setattr(neighbours, "votes", None)
-    said = np.eye(10)[[1, 2]]
-    assert np.array_equal(neighbours.settled(said, labelled.images[:2], labelled.images, labelled.labels), said)
+def test_confident_predictions_skip_knn(labelled, monkeypatch):
+    monkeypatch.setattr(neighbours, "knn_proba", None)
+    probabilities = np.eye(10)[[1, 2]]
+    assert np.array_equal(
+        neighbours.refine_uncertain(probabilities, labelled.images[:2], labelled.images, labelled.labels), probabilities
+    )

@@ -1,4 +1,4 @@
-"""The whole pipeline in DVC's hands, in a clone with small parameters."""
+"""The original pipeline in DVC's hands, in a clone with small parameters."""
 
 import re
 import subprocess
@@ -53,9 +53,9 @@ def test_the_committed_lock_file_is_in_step_with_code_and_parameters(clone):
 
 def test_the_pipeline_ends_with_a_valid_submission(finished):
     lines = (finished / "data/submission.csv").read_bytes().decode().split("\n")
-    asked_for = (finished / "data/sample/sample_submission.csv").read_text(encoding="utf-8").split("\n")
+    expected = (finished / "data/sample/sample_submission.csv").read_text(encoding="utf-8").split("\n")
     assert lines[0] == "ImageId,Label"
-    assert [line.split(",")[0] for line in lines] == [line.split(",")[0] for line in asked_for]
+    assert [line.split(",")[0] for line in lines] == [line.split(",")[0] for line in expected]
     assert all(re.fullmatch(r"\d+,\d", line) for line in lines[1:-1])
 
 
@@ -67,7 +67,7 @@ def test_metrics_and_plots_are_readable_and_not_ignored_by_git(finished):
     assert "accuracy" in dvc(finished, "metrics", "show")
     changed = run(finished, "git", "status", "--porcelain")
     assert " M metrics/evaluate.json" in changed
-    assert "??" not in changed, "something the pipeline writes is neither ignored nor committed"
+    assert "??" not in changed, "an output is neither ignored nor committed"
 
 
 @pytest.mark.parametrize(
@@ -95,29 +95,41 @@ def test_a_parameter_changes_its_own_stages_and_no_others(finished, change, stag
         path.write_text(before, encoding="utf-8")
 
 
-def test_refused_input_leaves_the_outputs_as_they_were(finished):
+@pytest.mark.parametrize("module", ["ensemble", "neighbours"])
+def test_a_change_of_inference_reruns_evaluate_and_submit_but_not_train(finished, module):
+    path = finished / f"stages/digits/{module}.py"
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b"THRESHOLD = 0.", b"THRESHOLD = 0.0"))
+    assert path.read_bytes() != before
+    try:
+        assert set(yaml.safe_load(dvc(finished, "status", "--json"))) == {"evaluate", "submit"}
+    finally:
+        path.write_bytes(before)
+
+
+def test_rejected_input_leaves_the_outputs_as_they_were(finished):
     kept = [finished / "data/prepared/labelled.npz", finished / "metrics/prepare.json", finished / "plots/samples.png"]
     before = [path.read_bytes() for path in kept]
     train = finished / "data/sample/train.csv"
-    whole = train.read_bytes()
-    train.write_bytes(whole.replace(b"pixel7,", b"pixel77,"))
-    refused = subprocess.run(
+    original = train.read_bytes()
+    train.write_bytes(original.replace(b"pixel7,", b"pixel77,"))
+    rejected = subprocess.run(
         [sys.executable, "-m", "dvc", "repro", "--single-item", "prepare"], cwd=finished, capture_output=True, text=True
     )
-    train.write_bytes(whole)
-    assert refused.returncode != 0
-    assert "train.csv, line 1, column 9: found 'pixel77', expected 'pixel7'" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    train.write_bytes(original)
+    assert rejected.returncode != 0
+    assert "train.csv, line 1, column 9: found 'pixel77', expected 'pixel7'" in rejected.stderr
+    assert "Traceback" not in rejected.stderr
     assert [path.read_bytes() for path in kept] == before
 
 
-def test_a_changed_recipe_reruns_what_follows_and_nothing_before(finished, small_params):
+def test_changed_hyperparameters_rerun_train_and_what_follows(finished, small_params):
     (finished / "params.yaml").write_text(small_params.replace("label_smoothing: 0.02", "label_smoothing: 0.03"))
     log = dvc(finished, "repro")
     assert ran(log) == ["train", "evaluate", "submit"]
 
 
-def test_going_back_takes_the_models_from_the_cache_without_training(finished, small_params):
+def test_going_back_restores_the_models_from_the_cache(finished, small_params):
     (finished / "params.yaml").write_text(small_params, encoding="utf-8")
     log = dvc(finished, "repro")
     assert "train" not in ran(log)

@@ -54,13 +54,13 @@ def test_figures_of_a_tiny_example_are_right():
         "labelled_rows": 4,
         "unlabelled_rows": 3,
         "missing_values": 0,
-        "ink_mean": 62.5,  # (4 x 0 + 3 x 100 + 200) / 8
-        "ink_deviation": 69.5971,  # the root of (3 x 100² + 200²) / 8 - 62.5²
-        "blank_pixels": 28 * 14,
-        "rarest_digit_rows": 0,
-        "commonest_digit_rows": 2,
-        "repeated_images": 2,
-        "contradicting_images": 1,
+        "pixel_mean": 62.5,  # (4 x 0 + 3 x 100 + 200) / 8
+        "pixel_std": 69.5971,  # the root of (3 x 100² + 200²) / 8 - 62.5²
+        "always_blank_pixels": 28 * 14,
+        "min_class_count": 0,
+        "max_class_count": 2,
+        "duplicate_images": 2,
+        "conflicting_labels": 1,
         "leaked_images": 2,
     }
 
@@ -69,7 +69,7 @@ def test_every_one_of_very_many_images_counts(drawn_unlabelled):
     images = np.zeros((20_001, 28, 28), dtype=np.uint8)
     images[-1] = 255
     labelled = kaggle.Table(images, np.arange(20_001) % 10)
-    assert prepare.statistics(labelled, drawn_unlabelled)["ink_mean"] == pytest.approx(255 / 20_001, abs=5e-5)
+    assert prepare.statistics(labelled, drawn_unlabelled)["pixel_mean"] == pytest.approx(255 / 20_001, abs=5e-5)
 
 
 def test_missing_values_of_both_files_are_counted(drawn, drawn_unlabelled):
@@ -77,7 +77,7 @@ def test_missing_values_of_both_files_are_counted(drawn, drawn_unlabelled):
     assert found["missing_values"] == 5
 
 
-@pytest.mark.parametrize("name", ["repeated_images", "contradicting_images", "leaked_images"])
+@pytest.mark.parametrize("name", ["duplicate_images", "conflicting_labels", "leaked_images"])
 def test_what_makes_an_accuracy_doubtful_is_a_warning_with_its_count(drawn, drawn_unlabelled, name):
     found = prepare.statistics(drawn, drawn_unlabelled) | {name: 17}
     [warning] = prepare.warnings(found)
@@ -114,7 +114,7 @@ def test_prepare_warns_of_doubtful_images_and_goes_on(project, drawn, capsys):
         "warning: 7",
     ]
     found = json.loads((project / "metrics/prepare.json").read_text())
-    assert (found["repeated_images"], found["contradicting_images"], found["leaked_images"]) == (2, 1, 7)
+    assert (found["duplicate_images"], found["conflicting_labels"], found["leaked_images"]) == (2, 1, 7)
 
 
 def test_what_prepare_writes_is_what_was_read(project, drawn, drawn_unlabelled):
@@ -122,7 +122,7 @@ def test_what_prepare_writes_is_what_was_read(project, drawn, drawn_unlabelled):
     labelled = dataset.load_labelled(dataset.LABELLED)
     assert np.array_equal(labelled.images, drawn.images)
     assert np.array_equal(labelled.labels, drawn.labels)
-    assert np.array_equal(labelled.folds, dataset.dealt(drawn.labels, folds=3, seed=1))
+    assert np.array_equal(labelled.folds, dataset.assign_folds(drawn.labels, folds=3, seed=1))
     assert np.array_equal(dataset.load_unlabelled(dataset.UNLABELLED), drawn_unlabelled.images)
     balance = (project / "plots/class_balance.csv").read_bytes().decode()
     assert balance == "digit,rows\n" + "".join(f"{digit},6\n" for digit in range(10))

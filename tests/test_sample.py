@@ -42,10 +42,10 @@ def test_the_sample_is_the_same_bytes_each_time(folder, tmp_path):
     assert all((folder / name).read_bytes() == (again / name).read_bytes() for name in NAMES)
 
 
-def test_seed_and_size_of_the_sample_are_the_users(labelled, tmp_path):
-    other = kaggle.read_labelled(written(tmp_path, seed=2, labelled_per_digit=170))
-    assert len(other.labels) == 1700
-    assert not np.array_equal(other.labels[:1500], labelled.labels)
+def test_seed_and_size_of_the_sample_are_parameters(labelled, tmp_path):
+    changed = kaggle.read_labelled(written(tmp_path, seed=2, labelled_per_digit=170))
+    assert len(changed.labels) == 1700
+    assert not np.array_equal(changed.labels[:1500], labelled.labels)
 
 
 def test_the_sample_has_kaggles_columns(folder):
@@ -62,7 +62,7 @@ def test_labelled_rows_stand_in_mixed_order(labelled):
     assert len(np.unique(labelled.labels[:50])) == 10
 
 
-def test_the_other_scans_are_the_unlabelled_rows(unlabelled):
+def test_the_remaining_scans_are_the_unlabelled_rows(unlabelled):
     assert len(unlabelled.images) == 10 * 24
 
 
@@ -75,15 +75,15 @@ def test_ink_uses_the_whole_range_inside_the_box(labelled):
     assert labelled.images.min() == 0
     assert labelled.images.max() == 255
     assert labelled.images[:, 4:24, 4:24].any(axis=0).mean() > 0.9
-    around = labelled.images.copy()
-    around[:, 4:24, 4:24] = 0
-    assert not around.any()
+    outside = labelled.images.copy()
+    outside[:, 4:24, 4:24] = 0
+    assert not outside.any()
 
 
 def test_a_scan_keeps_its_shape_and_its_ink():
     scan = np.zeros((8, 8))
     scan[2:6, 1:7] = 16
-    image = sample.enlarged(scan)
+    image = sample.upscale(scan)
     assert image.shape == (28, 28)
     assert image.dtype == np.uint8
     assert (image[11:17, 9:19] == 255).all()

@@ -1,10 +1,11 @@
-"""Run the members on Dask, here or elsewhere; keep what is finished."""
+"""Train the members on Dask, on this machine or elsewhere; cache those that are finished."""
 
 import hashlib
+import json
 import logging
-import pickle
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,58 +16,88 @@ from distributed.system import MEMORY_LIMIT
 
 from stages.digits.dataset import Labelled
 from stages.digits.errors import InputError
-from stages.digits.recipe import Epoch, Member, Recipe
+from stages.digits.recipe import EpochMetrics, Recipe, TrainedMember
 
-KEPT = Path("data/members")  # not an output of DVC's, which deletes those before it runs a stage
-CODE = ("augmentation", "backend", "dataset", "member", "network", "recipe", "slant")  # a fitted member depends on it
-MEMBER_BYTES = 2 * 2**30  # of memory, above what a worker needs for a member
-QUIET = {  # Dask's own watch over every process, 50 times a second and more, takes an eighth of a core
+CACHE_DIR = Path("data/members")  # not an output of DVC's, which deletes those before it runs a stage
+MEMBER_SOURCES = ("backend", "dataset", "geometry", "member", "network", "recipe")  # what a member's bytes depend on
+LIBRARIES = ("keras", "numpy", "scikit-learn", "tensorflow")
+WORKER_MEMORY = 2 * 2**30  # bytes, more than a worker needs for a member
+DASK_CONFIG = {  # Dask's own watch over every process, 50 times a second and more, takes an eighth of a core
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "5s",
 }
 
 
-def fitted(
-    labelled: Labelled, recipe: Recipe, report: Callable[[Epoch], None], note: Callable[[str], None]
-) -> list[Member]:
-    """All members, in order; the finished ones of a stopped run are taken as they are.
+def train_members(
+    labelled: Labelled, recipe: Recipe, on_epoch_end: Callable[[EpochMetrics], None], log: Callable[[str], None]
+) -> list[TrainedMember]:
+    """All members, in order; those that an interrupted run finished are read from the cache.
 
-    Runs on a local cluster of one-thread processes, or on the one at DASK_SCHEDULER_ADDRESS: the same
-    members either way. `report` hears of each epoch, `note` of what a person may want to know.
+    Runs on a local cluster of one-thread processes, or on the one at DASK_SCHEDULER_ADDRESS: the same members either
+    way. `on_epoch_end` is called after each epoch of each member, `log` with lines for a person.
     """
-    names = member_names(labelled, recipe)
-    to_fit = missing(labelled, recipe)
-    KEPT.mkdir(parents=True, exist_ok=True)
-    if to_fit:
-        with _client(len(to_fit), note) as client:
-            for number, finished in _run(client, labelled, to_fit, names, recipe, report):
-                _write_whole(KEPT / names[number], pickle.dumps(finished))
-    return [pickle.loads((KEPT / name).read_bytes()) for name in names]
+    keys = cache_keys(labelled, recipe)
+    to_train = [member for member, key in enumerate(keys) if _read_cached(key) is None]
+    CACHE_DIR.mkdir(parents=True, exist_ok=True)
+    if to_train:
+        with _client(len(to_train), log) as client:
+            for member, trained in _run(client, labelled, to_train, keys, recipe, on_epoch_end):
+                _write_cached(keys[member], trained)
+    return [trained for key in keys if (trained := _read_cached(key))]
 
 
-def missing(labelled: Labelled, recipe: Recipe) -> list[int]:
-    """The numbers of the members that no stopped run has finished."""
-    names = member_names(labelled, recipe)
-    return [number for number, name in enumerate(names) if not (KEPT / name).exists()]
+def unfinished(labelled: Labelled, recipe: Recipe) -> list[int]:
+    """The members that are not in the cache."""
+    return [member for member, key in enumerate(cache_keys(labelled, recipe)) if _read_cached(key) is None]
 
 
-def member_names(labelled: Labelled, recipe: Recipe) -> list[str]:
-    """What each member depends on, as a file name: data, recipe, code and libraries; a stale one has another name."""
+def cache_keys(labelled: Labelled, recipe: Recipe) -> list[str]:
+    """A file name for each member, a hash of all it depends on: data, recipe, code and library versions."""
     digest = hashlib.sha256(recipe.model_dump_json(exclude={"members"}).encode())
     for array in labelled:
         digest.update(array.data.cast("B"))  # no copy: the images may be most of the memory
-    for module in CODE:
+    digest.update(code_digest().encode())
+    return [f"{digest.hexdigest()}-{member:02d}" for member in range(recipe.members)]
+
+
+@cache
+def code_digest() -> str:
+    """A hash of the code and the library versions that a member's bytes depend on, as of this process' first call."""
+    digest = hashlib.sha256()
+    for module in MEMBER_SOURCES:
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
-    for library in ("keras", "numpy", "scikit-learn", "tensorflow"):
-        digest.update(version(library).encode())
-    common = digest.hexdigest()
-    return [f"{common}-{number:02d}" for number in range(recipe.members)]
+    for library in LIBRARIES:
+        digest.update(f"{library} {version(library)}\n".encode())
+    return digest.hexdigest()
+
+
+def _read_cached(key: str) -> TrainedMember | None:
+    """The finished member, or None if it is missing, truncated or altered."""
+    try:
+        entry = json.loads((CACHE_DIR / f"{key}.json").read_text(encoding="utf-8"))
+        trained = TrainedMember(
+            (CACHE_DIR / f"{key}.keras").read_bytes(), [EpochMetrics(**row) for row in entry["history"]]
+        )
+        return trained if entry["sha256"] == _checksum(trained) else None
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _write_cached(key: str, trained: TrainedMember) -> None:
+    """Write the model, then its history and checksum: without the second file the member isn't finished."""
+    entry = {"sha256": _checksum(trained), "history": [row._asdict() for row in trained.history]}
+    _write_atomic(CACHE_DIR / f"{key}.keras", trained.model)
+    _write_atomic(CACHE_DIR / f"{key}.json", json.dumps(entry, indent=2).encode())
+
+
+def _checksum(trained: TrainedMember) -> str:
+    return hashlib.sha256(trained.model + json.dumps(trained.history).encode()).hexdigest()
 
 
 @contextmanager
-def _client(most: int, note: Callable[[str], None]) -> Iterator[distributed.Client]:
-    """A client of the cluster at DASK_SCHEDULER_ADDRESS, else of a new local one with at most so many workers."""
+def _client(most: int, log: Callable[[str], None]) -> Iterator[distributed.Client]:
+    """A client of the cluster at DASK_SCHEDULER_ADDRESS, or of a new local one with at most that many workers."""
     address = dask.config.get("scheduler-address", None)
     if address:
         try:
@@ -74,14 +105,14 @@ def _client(most: int, note: Callable[[str], None]) -> Iterator[distributed.Clie
         except OSError as error:
             raise InputError(f"DASK_SCHEDULER_ADDRESS: no scheduler answers at {address}: {error}") from None
         with client:
-            note(f"{len(client.scheduler_info()['workers'])} workers at {address}, dashboard {client.dashboard_link}")
+            log(f"{len(client.scheduler_info()['workers'])} workers at {address}, dashboard {client.dashboard_link}")
             yield client
         return
-    workers = max(1, min(most, CPU_COUNT, MEMORY_LIMIT // MEMBER_BYTES))
-    # A worker that holds TensorFlow takes longer to end than Dask's patience; that is nothing to warn of.
+    workers = max(1, min(most, CPU_COUNT, MEMORY_LIMIT // WORKER_MEMORY))
+    # A worker with TensorFlow loaded takes longer to exit than Dask waits; that is nothing to warn about.
     logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
     with (
-        dask.config.set(QUIET),
+        dask.config.set(DASK_CONFIG),
         distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -91,51 +122,94 @@ def _client(most: int, note: Callable[[str], None]) -> Iterator[distributed.Clie
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        note(f"{workers} worker{'s' * (workers > 1)} on this machine, dashboard {client.dashboard_link}")
+        log(f"{workers} worker{'s' * (workers > 1)} on this machine, dashboard {client.dashboard_link}")
         yield client
 
 
 def _run(
     client: distributed.Client,
     labelled: Labelled,
-    to_fit: list[int],
-    names: list[str],
+    to_train: list[int],
+    keys: list[str],
     recipe: Recipe,
-    report: Callable[[Epoch], None],
-) -> Iterator[tuple[int, Member]]:
-    topic = f"epochs-{names[to_fit[0]]}"
-    arrays = f"labelled-{names[to_fit[0]]}"
-    client.subscribe_topic(topic, lambda event: report(Epoch(*event[1])))
-    waiting, running, ended = list(to_fit), {}, distributed.as_completed()
+    on_epoch_end: Callable[[EpochMetrics], None],
+) -> Iterator[tuple[int, TrainedMember]]:
+    topic = f"epochs-{keys[to_train[0]]}"
+    data = f"labelled-{keys[to_train[0]]}"
+    client.subscribe_topic(topic, lambda event: on_epoch_end(EpochMetrics(*event[1])))
+    waiting, running, finished = list(to_train), {}, distributed.as_completed()
+    train = _task(data, recipe.model_dump(), topic, code_digest())
 
     def start_on_free_workers() -> None:
-        """One member a thread and no more: Dask would queue the rest where they started, beside idle workers."""
+        """One member per thread and no more: Dask would queue the rest where they started, beside idle workers."""
         while waiting and len(running) < max(1, sum(client.nthreads().values())):
-            number = waiting.pop(0)
-            future = client.submit(_fit, arrays, number, recipe, topic, key=names[number])
-            running[future] = number
-            ended.add(future)
+            member = waiting.pop(0)
+            future = client.submit(train, member, key=keys[member])
+            running[future] = member
+            finished.add(future)
 
-    with _failures_told(client.scheduler.address):
-        client.register_plugin(_Holder(labelled), name=arrays)
+    with _readable_errors(client.scheduler.address):
+        client.register_plugin(_data_plugin(labelled), name=data)
         try:
             start_on_free_workers()
-            for future in ended:
-                yield running.pop(future), future.result()
+            for future in finished:
+                result = future.result()
+                if isinstance(result, str):
+                    raise InputError(result)
+                model, history = result
+                yield running.pop(future), TrainedMember(model, [EpochMetrics(*row) for row in history])
                 start_on_free_workers()
         finally:
-            client.unregister_worker_plugin(arrays)
+            with suppress(KeyError):  # no worker is left that has it
+                client.unregister_worker_plugin(data)
 
 
-class _Holder(distributed.WorkerPlugin):
-    """Keeps the arrays at a worker: sent once to each, also to one that comes later."""
+# What is sent to workers is defined inside functions: Dask then pickles it by value, so that a worker with different
+# code, or with none of it, can still say so.
 
-    def __init__(self, labelled: Labelled):
-        self.labelled = labelled
+
+def _data_plugin(labelled: Labelled) -> distributed.WorkerPlugin:
+    """Keeps the arrays at a worker: sent once to each, also to one that joins later."""
+
+    class Data(distributed.WorkerPlugin):
+        arrays = tuple(labelled)
+
+    return Data()
+
+
+def _task(data: str, recipe: dict, topic: str, expected: str) -> Callable[[int], tuple[bytes, list] | str]:
+    """The function that trains a member at a worker: its model and history, or a line that says why it can't."""
+
+    def train(member: int) -> tuple[bytes, list] | str:
+        import distributed
+
+        worker = distributed.get_worker()
+        advice = "start it in a clone of this commit with its environment, as `python -m dask worker`"
+        try:
+            from stages.digits import cluster
+
+            actual = cluster.code_digest()
+        except Exception as error:  # of any kind: it is another's code
+            return f"the worker at {worker.address} can't import this project's code ({error}): {advice}"
+        if actual != expected:
+            return f"the worker at {worker.address} has different code or library versions: {advice}"
+        return cluster.train_here(worker, worker.plugins[data].arrays, member, recipe, topic)
+
+    return train
+
+
+def train_here(
+    worker: distributed.Worker, arrays: tuple, member: int, recipe: dict, topic: str
+) -> tuple[bytes, list[tuple]]:
+    """Train a member at this worker; each epoch's metrics are logged as an event of `topic`."""
+    from stages.digits.member import fit  # here, since only workers need TensorFlow, which takes seconds to import
+
+    trained = fit(Labelled(*arrays), member, Recipe(**recipe), lambda epoch: worker.log_event(topic, list(epoch)))
+    return trained.model, [tuple(epoch) for epoch in trained.history]
 
 
 @contextmanager
-def _failures_told(scheduler: str) -> Iterator[None]:
+def _readable_errors(scheduler: str) -> Iterator[None]:
     """What can go wrong on a cluster, in one line."""
     try:
         yield
@@ -145,28 +219,13 @@ def _failures_told(scheduler: str) -> Iterator[None]:
             "finished members are kept: start it again, then run `dvc repro` again"
         ) from None
     except distributed.KilledWorker as error:
-        raise InputError(f"a member's worker died again and again, perhaps for want of memory: {error}") from None
+        raise InputError(f"a member's worker died again and again, perhaps for lack of memory: {error}") from None
     except FloatingPointError as error:
         raise InputError(f"training diverged: {error}; lower train.learning_rate in params.yaml") from None
-    except Exception as error:  # Dask passes some on as text, others as what they were
-        if "deserialization" not in str(error) and "No module named 'stages" not in str(error):
-            raise
-        raise InputError(
-            f"the scheduler at {scheduler} or a worker of it can't import this project's code: "
-            "start them in a clone of this commit, as `python -m dask scheduler` and `python -m dask worker`"
-        ) from None
 
 
-def _fit(arrays: str, number: int, recipe: Recipe, topic: str) -> Member:
-    from stages.digits import member  # here, since only workers need TensorFlow, which takes seconds to import
-
-    worker = distributed.get_worker()
-    labelled = worker.plugins[arrays].labelled
-    return member.fit(labelled, number, recipe, lambda epoch: worker.log_event(topic, list(epoch)))
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write all of it or nothing, also when the process is killed."""
-    part = path.with_suffix(".part")
+def _write_atomic(path: Path, content: bytes) -> None:
+    """Write all of it or nothing, even when the process is killed."""
+    part = path.with_name(f"{path.name}.part")
     part.write_bytes(content)
     part.replace(path)

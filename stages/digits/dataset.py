@@ -1,10 +1,11 @@
-"""The arrays in memory and on disk, the folds, and where things lie."""
+"""The arrays in memory and on disk, the folds, and the paths they are stored at."""
 
 import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from stages.digits.errors import InputError
@@ -16,26 +17,33 @@ UNLABELLED = Path("data/prepared/unlabelled.npz")
 MODELS = Path("data/models")
 
 
+Images = npt.NDArray[np.uint8]  # (n, 28, 28), ink 0–255
+Labels = npt.NDArray[np.uint8]  # (n,), 0–9
+Folds = npt.NDArray[np.uint8]  # (n,), 0 to folds-1
+Rows = npt.NDArray[np.int64]  # (n,), positions in another array
+Probabilities = npt.NDArray[np.floating]  # (n, 10), each row sums to 1
+
+
 class Labelled(NamedTuple):
-    """The labelled images, each dealt to the one fold that holds it out."""
+    """The labelled images, each assigned to the one fold that holds it out."""
 
-    images: np.ndarray  # (n, 28, 28) uint8, ink 0–255
-    labels: np.ndarray  # (n,) uint8, 0–9
-    folds: np.ndarray  # (n,) uint8, 0 to folds-1
-
-
-class Parts(NamedTuple):
-    """Where a member's images lie: rows of `Labelled`, each row in exactly one part."""
-
-    fitted: np.ndarray  # (a,) int
-    validation: np.ndarray  # (b,) int: early stopping looks here
-    held_out: np.ndarray  # (c,) int: only `evaluate` looks here
+    images: Images
+    labels: Labels
+    folds: Folds
 
 
-def dealt(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """A fold for each of the labels (n,), as (n,) uint8, with every digit spread evenly over the folds.
+class Split(NamedTuple):
+    """A member's rows of `Labelled`, each row in exactly one part."""
 
-    InputError where a digit has fewer than two rows a fold.
+    train: Rows
+    validation: Rows  # for early stopping
+    held_out: Rows  # for `evaluate` only
+
+
+def assign_folds(labels: Labels, folds: int, seed: int) -> Folds:
+    """Stratified folds: one for each label, every digit spread evenly over them.
+
+    InputError if a digit has fewer than two rows per fold.
     """
     counts = np.bincount(labels, minlength=DIGITS)
     rarest = int(counts.argmin())
@@ -44,33 +52,33 @@ def dealt(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
             f"train.csv: label {rarest}: found {counts[rarest]} rows, "
             f"expected at least {2 * folds}, two for each of the {folds} folds (prepare.folds in params.yaml)"
         )
-    dealer = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
-    fold_of = np.empty(len(labels), dtype=np.uint8)
-    for fold, (_, held_out) in enumerate(dealer.split(np.zeros(len(labels)), labels)):
-        fold_of[held_out] = fold
-    return fold_of
+    splitter = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
+    assigned = np.empty(len(labels), dtype=np.uint8)
+    for fold, (_, held_out) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
+        assigned[held_out] = fold
+    return assigned
 
 
-def held_out(labelled: Labelled, member: int) -> np.ndarray:
-    """Which images (n,) bool that member, numbered from 0, never sees: a fold each, then the first fold again."""
+def held_out_rows(labelled: Labelled, member: int) -> npt.NDArray[np.bool_]:
+    """Mask (n,) of the images that the member, counted from 0, never sees: one fold each, after the last the first."""
     return labelled.folds == member % (int(labelled.folds.max()) + 1)
 
 
-def parts(labelled: Labelled, member: int, validation_fraction: float, seed: int) -> Parts:
-    """The rows of that member; validation is that fraction of what its fold leaves, digits in proportion."""
-    inside = held_out(labelled, member)
-    outside = np.flatnonzero(~inside)
-    fitted, validation = train_test_split(
-        outside,
-        test_size=max(DIGITS, round(validation_fraction * len(outside))),
-        stratify=labelled.labels[outside],
+def split(labelled: Labelled, member: int, validation_fraction: float, seed: int) -> Split:
+    """The member's rows; validation is a stratified fraction of the rows outside its fold."""
+    held_out = held_out_rows(labelled, member)
+    remaining = np.flatnonzero(~held_out)
+    train, validation = train_test_split(
+        remaining,
+        test_size=max(DIGITS, round(validation_fraction * len(remaining))),
+        stratify=labelled.labels[remaining],
         random_state=seed + member,
     )
-    return Parts(np.sort(fitted), np.sort(validation), np.flatnonzero(inside))
+    return Split(np.sort(train), np.sort(validation), np.flatnonzero(held_out))
 
 
-def fingerprints(images: np.ndarray) -> np.ndarray:
-    """One (n,) uint64 for images (n, 28, 28) uint8: equal where the images are."""
+def fingerprints(images: Images) -> npt.NDArray[np.uint64]:
+    """A hash (n,) of each image: equal images have equal ones."""
     digests = (hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in images)
     return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
@@ -84,22 +92,22 @@ def load_labelled(path: Path) -> Labelled:
         return Labelled(**stored)
 
 
-def save_unlabelled(path: Path, images: np.ndarray) -> None:
-    """Keep images (m, 28, 28) uint8 in the order of test.csv."""
+def save_unlabelled(path: Path, images: Images) -> None:
+    """Save the images in the order of test.csv."""
     np.savez(path, images=images)
 
 
-def load_unlabelled(path: Path) -> np.ndarray:
-    """The images (m, 28, 28) uint8, in the order of test.csv."""
+def load_unlabelled(path: Path) -> Images:
+    """The images in the order of test.csv."""
     with np.load(path) as stored:
         return stored["images"]
 
 
 def model_path(member: int) -> Path:
-    """Where `train` keeps that member."""
+    """The path of a member's model; members count from 0."""
     return MODELS / f"member-{member:02d}.keras"
 
 
 def model_paths() -> list[Path]:
-    """Where the members are, in the order of their numbers."""
+    """The paths of the members' models, in order."""
     return sorted(MODELS.glob("*.keras"))

@@ -1,76 +1,76 @@
-"""Unsure answers, settled by the labelled digits that have to be bent least to become the one in question."""
+"""k-nearest neighbours under the image distortion model (IDM): a second opinion on uncertain predictions."""
 
 from itertools import product
 
 import numpy as np
 
-from stages.digits.dataset import DIGITS, SIDE
+from stages.digits.dataset import DIGITS, SIDE, Images, Labels, Probabilities
 
-SURE = 0.7  # of a probability
-LIKELIEST = 3  # digits, of which labelled images are looked at
-NEAREST = 100  # of each digit's images, by their pixels, are bent
-REACH = 2  # pixels that a pixel may move, across and down
-POWER = 4  # of the distance, by which a digit's weight falls
+KNN_THRESHOLD = 0.7  # of the top probability: below it, a prediction is uncertain
+TOP_K = 3  # digits, the most probable ones, whose labelled images are compared
+N_CANDIDATES = 100  # of each digit's images, the nearest by pixels, get an IDM distance
+WARP_RANGE = 2  # pixels that a pixel may move, across and down
+DISTANCE_POWER = 4  # a digit's weight falls with this power of its distance
 
 
-def settled(probabilities: np.ndarray, images: np.ndarray, known: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The probabilities (n, 10) of images (n, 28, 28) uint8; where none reaches SURE, their mean with `votes`.
+def refine_uncertain(probabilities: Probabilities, images: Images, reference: Images, labels: Labels) -> Probabilities:
+    """The probabilities; where the top one is below KNN_THRESHOLD, their mean with `knn_proba`.
 
-    `known` (m, 28, 28) uint8 and their `labels` (m,) are those that may be looked at.
+    `reference` (m, 28, 28) are the images that may be consulted, with their `labels` (m,).
     """
-    unsure = np.flatnonzero(probabilities.max(axis=1) < SURE)
-    answers = probabilities.copy()
-    if len(unsure):
-        likeliest = np.argsort(-probabilities[unsure], axis=1, kind="stable")[:, :LIKELIEST]
-        answers[unsure] += votes(images[unsure], likeliest, known, labels)
-        answers[unsure] /= 2
-    return answers
+    uncertain = np.flatnonzero(probabilities.max(axis=1) < KNN_THRESHOLD)
+    refined = probabilities.copy()
+    if len(uncertain):
+        candidates = np.argsort(-probabilities[uncertain], axis=1, kind="stable")[:, :TOP_K]
+        refined[uncertain] += knn_proba(images[uncertain], candidates, reference, labels)
+        refined[uncertain] /= 2
+    return refined
 
 
-def votes(images: np.ndarray, likeliest: np.ndarray, known: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Weights (n, 10), rows of sum 1, for images (n, 28, 28) uint8 and the digits (n, 3) that are likeliest for each.
+def knn_proba(images: Images, candidates: np.ndarray, reference: Images, labels: Labels) -> Probabilities:
+    """Weights (n, 10), rows that sum to 1, of the candidate digits (n, TOP_K) of each image; 0 for other digits.
 
-    A digit's weight falls with the distance of the nearest of those `known` images that have it as their label.
+    A digit's weight falls with the IDM distance of the nearest reference image that has it as its label.
     """
     distance = np.full((len(images), DIGITS), np.inf)
-    asked = edges(images)
+    gradients = sobel(images)
     for digit in range(DIGITS):
-        of_digit = known[labels == digit]
-        rows = np.flatnonzero((likeliest == digit).any(axis=1))
-        for row, near in zip(rows, nearest(images[rows], of_digit), strict=True):
-            distance[row, digit] = bent(asked[row], edges(of_digit[near])).min()
-    weights = (np.maximum(distance, 1) / np.maximum(distance.min(axis=1, keepdims=True), 1)) ** -POWER
+        of_digit = reference[labels == digit]
+        rows = np.flatnonzero((candidates == digit).any(axis=1))
+        for row, nearest in zip(rows, nearest_neighbours(images[rows], of_digit), strict=True):
+            distance[row, digit] = idm_distance(gradients[row], sobel(of_digit[nearest])).min()
+    weights = (np.maximum(distance, 1) / np.maximum(distance.min(axis=1, keepdims=True), 1)) ** -DISTANCE_POWER
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def nearest(images: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The rows (n, 100), or all m if fewer, of `others` (m, 28, 28) uint8 whose pixels are nearest to each image's."""
-    here, there = (pixels.reshape(-1, SIDE**2).astype(np.float64) for pixels in (images, others))  # exact
-    return np.argsort((there**2).sum(axis=1) - 2 * here @ there.T, axis=1, kind="stable")[:, :NEAREST]
+def nearest_neighbours(images: Images, reference: Images) -> np.ndarray:
+    """The rows (n, N_CANDIDATES) of `reference`, or all of them if fewer, nearest to each image by squared distance."""
+    a, b = (pixels.reshape(-1, SIDE**2).astype(np.float64) for pixels in (images, reference))  # whole numbers: exact
+    return np.argsort((b**2).sum(axis=1) - 2 * a @ b.T, axis=1, kind="stable")[:, :N_CANDIDATES]
 
 
-def edges(images: np.ndarray) -> np.ndarray:
-    """Sobel's gradients of images (n, 28, 28) uint8, across and down: (n, 2, 28, 28) int16, -32 to 31."""
-    framed = np.pad(images.astype(np.int16), ((0, 0), (1, 1), (1, 1)))
-    across, down = framed[:, :, 2:] - framed[:, :, :-2], framed[:, 2:] - framed[:, :-2]
+def sobel(images: Images) -> np.ndarray:
+    """Sobel gradients of images (n, 28, 28) uint8, across and down: (n, 2, 28, 28) int16, -32 to 31."""
+    padded = np.pad(images.astype(np.int16), ((0, 0), (1, 1), (1, 1)))
+    across, down = padded[:, :, 2:] - padded[:, :, :-2], padded[:, 2:] - padded[:, :-2]
     across = across[:, :-2] + 2 * across[:, 1:-1] + across[:, 2:]
     down = down[:, :, :-2] + 2 * down[:, :, 1:-1] + down[:, :, 2:]
-    return np.stack([across, down], axis=1) >> 5  # nine squares of differences then fit 16 bits
+    return np.stack([across, down], axis=1) >> 5  # nine squared differences then fit 16 bits
 
 
-def bent(asked: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The distance (m,) of one image's edges (2, 28, 28) from those of others (m, 2, 28, 28).
+def idm_distance(query: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The image distortion model's distance (m,) of gradients (2, 28, 28) from `reference` (m, 2, 28, 28).
 
-    It is a sum over the image's pixels: each, with the eight around it, may move to where it fits the other image best.
-    Whole numbers all the way, so the same on any CPU. After the image distortion model of Keysers, Deselaers, Gollan
-    and Ney, "Deformation models for image recognition" (2007).
+    A sum over the query's pixels: each may move, with the eight around it, by up to WARP_RANGE pixels to where it fits
+    the reference best. All in whole numbers, so the same on every CPU. After Keysers, Deselaers, Gollan and Ney,
+    "Deformation models for image recognition" (2007).
     """
-    border = (REACH, REACH)
-    framed = np.pad(others.transpose(1, 2, 3, 0), ((0, 0), border, border, (0, 0)))
-    best = np.full((SIDE, SIDE, len(others)), np.iinfo(np.uint16).max, dtype=np.uint16)
-    squares = np.zeros((SIDE + 2, SIDE + 2, len(others)), dtype=np.uint16)
-    for top, left in product(range(2 * REACH + 1), repeat=2):
-        across, down = framed[:, top : top + SIDE, left : left + SIDE] - asked[..., None]
+    border = (WARP_RANGE, WARP_RANGE)
+    padded = np.pad(reference.transpose(1, 2, 3, 0), ((0, 0), border, border, (0, 0)))
+    best = np.full((SIDE, SIDE, len(reference)), np.iinfo(np.uint16).max, dtype=np.uint16)
+    squares = np.zeros((SIDE + 2, SIDE + 2, len(reference)), dtype=np.uint16)
+    for top, left in product(range(2 * WARP_RANGE + 1), repeat=2):
+        across, down = padded[:, top : top + SIDE, left : left + SIDE] - query[..., None]
         squares[1:-1, 1:-1] = across**2 + down**2
         rows = squares[:-2] + squares[1:-1] + squares[2:]
         np.minimum(best, rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:], out=best)

@@ -1,4 +1,4 @@
-"""How a member is fitted and what that leaves: types that need no TensorFlow."""
+"""How a member is trained and what training returns: types that need no TensorFlow."""
 
 from typing import Annotated, NamedTuple
 
@@ -8,10 +8,10 @@ from stages.digits import params
 
 
 class Recipe(params.Section):
-    """How a member is fitted: the section `train` of params.yaml, which gives the units."""
+    """How a member is trained: the section `train` of params.yaml, which states the units."""
 
     seed: params.Seed
-    members: Annotated[int, Field(ge=1, le=100)]  # how many are fitted, each as the rest says
+    members: Annotated[int, Field(ge=1, le=100)]  # in the ensemble, all with the hyperparameters below
     width: Annotated[int, Field(ge=16, multiple_of=2)]
     epochs: params.Count
     batch_size: params.Count
@@ -28,10 +28,10 @@ class Recipe(params.Section):
     shear: Annotated[float, Field(ge=0, le=1)]
 
 
-class Epoch(NamedTuple):
-    """A row of the training history; means over images; `train` is over augmented ones, with dropout."""
+class EpochMetrics(NamedTuple):
+    """A row of the training history: means over images. `train_` values are of augmented images, with dropout."""
 
-    member: int
+    member: int  # from 0
     epoch: int  # from 1
     train_loss: float
     validation_loss: float
@@ -39,8 +39,8 @@ class Epoch(NamedTuple):
     validation_accuracy: float
 
 
-class Member(NamedTuple):
-    """What fitting leaves."""
+class TrainedMember(NamedTuple):
+    """What training a member returns."""
 
     model: bytes  # a .keras file, with the weights of the epoch with the lowest validation loss
-    history: list[Epoch]
+    history: list[EpochMetrics]

@@ -1,0 +1,77 @@
+"""From images to probabilities: load the members, test-time augmentation, their average, k-NN where it is uncertain."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stages.digits import dataset, neighbours
+from stages.digits.backend import keras
+from stages.digits.dataset import DIGITS, SIDE, Images, Labelled, Probabilities
+
+TTA_THRESHOLD = 0.9  # of the top probability; most images are above 0.98
+PREDICT_BATCH_SIZE = 500  # larger is no faster
+
+
+class OutOfFold(NamedTuple):
+    """The labelled images that at least one member holds out, each predicted by members that never saw it."""
+
+    labelled: Labelled
+    probabilities: Probabilities
+    member_accuracies: list[float]  # of each member alone on its own fold, without k-NN
+
+
+def load_members() -> list[keras.Model]:
+    """The trained members, in order."""
+    return [keras.models.load_model(path) for path in dataset.model_paths()]
+
+
+def out_of_fold(labelled: Labelled, members: list[keras.Model]) -> OutOfFold:
+    """Out-of-fold predictions: the average of the members that hold an image out, then k-NN where it is uncertain.
+
+    With fewer members than folds, the images of the remaining folds are left out. k-NN consults other folds only.
+    """
+    total, n_predictions = np.zeros((len(labelled.images), DIGITS)), np.zeros((len(labelled.images), 1))
+    member_accuracies = []
+    for member, model in enumerate(members):
+        held_out = dataset.held_out_rows(labelled, member)
+        probabilities = predict_proba(model, labelled.images[held_out])
+        member_accuracies.append(float((probabilities.argmax(axis=1) == labelled.labels[held_out]).mean()))
+        total[held_out] += probabilities
+        n_predictions[held_out] += 1
+    evaluated = n_predictions[:, 0] > 0
+    subset = Labelled(*(array[evaluated] for array in labelled))
+    probabilities = total[evaluated] / n_predictions[evaluated]
+    for fold in np.unique(subset.folds):
+        rows, others = subset.folds == fold, labelled.folds != fold
+        probabilities[rows] = neighbours.refine_uncertain(
+            probabilities[rows], subset.images[rows], labelled.images[others], labelled.labels[others]
+        )
+    return OutOfFold(subset, probabilities, member_accuracies)
+
+
+def predict(images: Images, reference: Labelled, members: list[keras.Model]) -> Probabilities:
+    """Probabilities of new images: the average of all members, then k-NN over `reference` where it is uncertain."""
+    total = np.zeros((len(images), DIGITS))
+    for model in members:
+        total += predict_proba(model, images)
+    return neighbours.refine_uncertain(total / len(members), images, reference.images, reference.labels)
+
+
+def predict_proba(model: keras.Model, images: Images) -> Probabilities:
+    """One model's probabilities with test-time augmentation (TTA).
+
+    Where the top probability is below TTA_THRESHOLD, it is the mean over the image and its four shifts by one pixel.
+    """
+    probabilities = _predict(model, images)
+    uncertain = np.flatnonzero(probabilities.max(axis=1) < TTA_THRESHOLD)
+    if len(uncertain):
+        padded = np.pad(images[uncertain], ((0, 0), (1, 1), (1, 1)))
+        shifted = [
+            padded[:, top : top + SIDE, left : left + SIDE] for top, left in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
+        ]
+        probabilities[uncertain] = np.mean([_predict(model, view) for view in shifted], axis=0)
+    return probabilities
+
+
+def _predict(model: keras.Model, images: Images) -> Probabilities:
+    return model.predict(images, batch_size=PREDICT_BATCH_SIZE, verbose=0)

@@ -1,0 +1,134 @@
+"""From images to probabilities, with stand-ins for networks that predict what the test says."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from stages.digits import dataset, ensemble, neighbours
+
+
+class Fixed:
+    """Predicts from a table: the image whose pixels are all i gets the probabilities of row i."""
+
+    def __init__(self, table: np.ndarray):
+        self.table = np.asarray(table)
+
+    def predict(self, images: np.ndarray, **_: object) -> np.ndarray:
+        return self.table[images[:, 14, 14]]
+
+
+class CentrePixel:
+    """Predicts 0 with the ink of the centre pixel as its probability in percent, or else 1."""
+
+    def predict(self, images: np.ndarray, **_: object) -> np.ndarray:
+        confidence = images[:, 14, 14] / 100
+        return np.stack([confidence, 1 - confidence, *[0 * confidence] * 8], axis=1)
+
+
+def numbered(images: int) -> np.ndarray:
+    return np.arange(images, dtype=np.uint8)[:, None, None] * np.ones((28, 28), dtype=np.uint8)
+
+
+def always(digit: int, images: int = 6) -> Fixed:
+    """Gives that digit a probability of 0.95, whatever it sees."""
+    probabilities = np.full(10, 0.05 / 9)
+    probabilities[digit] = 0.95
+    return Fixed(np.tile(probabilities, (images, 1)))
+
+
+LABELLED = dataset.Labelled(
+    numbered(6), np.array([0, 1, 2, 3, 4, 5], dtype=np.uint8), np.array([0, 0, 0, 0, 1, 1], dtype=np.uint8)
+)
+
+
+@pytest.fixture
+def consulted(monkeypatch) -> list[tuple[list[int], list[int], list[int]]]:
+    """Which images k-NN was asked to refine, over which reference images with which labels; it answers digit 9."""
+    calls = []
+
+    def refine(_: np.ndarray, images: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        calls.append((images[:, 0, 0].tolist(), reference[:, 0, 0].tolist(), labels.tolist()))
+        return np.eye(10)[[9] * len(images)]
+
+    monkeypatch.setattr(neighbours, "refine_uncertain", refine)
+    return calls
+
+
+@pytest.fixture
+def without_knn(monkeypatch) -> None:
+    monkeypatch.setattr(neighbours, "refine_uncertain", lambda probabilities, *_: probabilities)
+
+
+@pytest.fixture
+def image() -> Callable[..., np.ndarray]:
+    def with_ink(centre: int, above: int, below: int, left: int, right: int) -> np.ndarray:
+        one = np.zeros((1, 28, 28), dtype=np.uint8)
+        one[0, 14, 14], one[0, 13, 14], one[0, 15, 14], one[0, 14, 13], one[0, 14, 15] = (
+            centre, above, below, left, right,
+        )  # fmt: skip
+        one[0, 13, 13] = 99  # no shift is diagonal
+        return one
+
+    return with_ink
+
+
+def test_an_uncertain_prediction_is_averaged_over_four_shifts_by_a_pixel(image):
+    probabilities = ensemble.predict_proba(CentrePixel(), image(60, 10, 20, 30, 40))
+    assert probabilities[0, 0] == pytest.approx((60 + 10 + 20 + 30 + 40) / 500)
+
+
+def test_a_confident_prediction_skips_augmentation(image):
+    assert ensemble.predict_proba(CentrePixel(), image(95, 10, 20, 30, 40))[0, 0] == pytest.approx(0.95)
+
+
+@pytest.mark.usefixtures("without_knn")
+def test_every_held_out_image_is_predicted_by_the_member_that_never_saw_it():
+    result = ensemble.out_of_fold(LABELLED, [always(0), always(1)])
+    assert result.probabilities.argmax(axis=1).tolist() == result.labelled.folds.tolist() == [0, 0, 0, 0, 1, 1]
+    assert result.member_accuracies == [1 / 4, 0]  # member 0 predicts 0 for labels 0 to 3; member 1 predicts 1 for 4, 5
+
+
+@pytest.mark.usefixtures("without_knn")
+def test_images_that_no_member_holds_out_are_left_out():
+    result = ensemble.out_of_fold(LABELLED, [always(0)])
+    assert result.labelled.labels.tolist() == [0, 1, 2, 3]
+    assert len(result.probabilities) == len(result.labelled.images) == 4
+
+
+@pytest.mark.usefixtures("without_knn")
+def test_members_that_hold_out_the_same_fold_are_averaged():
+    result = ensemble.out_of_fold(LABELLED, [always(0), always(1), always(2)])
+    assert result.probabilities[0, [0, 2]] == pytest.approx([(0.95 + 0.05 / 9) / 2] * 2)
+    assert result.probabilities[5, 1] == pytest.approx(0.95)
+    assert len(result.member_accuracies) == 3
+
+
+def test_out_of_fold_knn_consults_the_other_folds_only(consulted):
+    result = ensemble.out_of_fold(LABELLED, [always(0), always(1)])
+    assert result.probabilities.argmax(axis=1).tolist() == [9] * 6
+    assert consulted == [([0, 1, 2, 3], [4, 5], [4, 5]), ([4, 5], [0, 1, 2, 3], [0, 1, 2, 3])]
+    assert result.member_accuracies == [1 / 4, 0]  # without k-NN
+
+
+@pytest.mark.usefixtures("without_knn")
+def test_new_images_get_the_average_of_all_members():
+    tables = np.random.default_rng(0).dirichlet(np.full(10, 0.01), (3, 200))
+    tables = tables[:, (tables.max(axis=2) >= ensemble.TTA_THRESHOLD).all(axis=0)]
+    images = numbered(tables.shape[1])
+    probabilities = ensemble.predict(images, LABELLED, [Fixed(table) for table in tables])
+    assert probabilities == pytest.approx(tables.mean(axis=0))
+
+
+def test_new_images_are_refined_over_all_labelled_images(consulted):
+    assert ensemble.predict(numbered(3), LABELLED, [always(0)]).argmax(axis=1).tolist() == [9] * 3
+    assert consulted == [([0, 1, 2], [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])]
+
+
+def test_members_are_loaded_in_order_and_nothing_else_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "MODELS", tmp_path)
+    monkeypatch.setattr(ensemble.keras.models, "load_model", lambda path: path.name)
+    for member in (10, 2, 0):
+        dataset.model_path(member).touch()
+    (tmp_path / "history.csv").touch()
+    assert ensemble.load_members() == ["member-00.keras", "member-02.keras", "member-10.keras"]
