@@ -2,7 +2,6 @@
 
 import ast
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -21,17 +20,20 @@ def paths(stage: str, key: str) -> set[str]:
     return {entry.replace("${raw}", "data/sample") for entry in entries}
 
 
-def imported(source: Path) -> Iterator[Path]:
-    """The project's modules that `source` imports, and what those import; packages themselves compute nothing."""
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
-        if isinstance(node, ast.ImportFrom):
-            names = [node.module, *(f"{node.module}.{name}" for name in names)]
-        for name in names:
-            module = ROOT / (name.replace(".", "/") + ".py")
-            if name.startswith("stages") and module.exists():
-                yield module
-                yield from imported(module)
+def imported(source: Path) -> set[Path]:
+    """The project's modules that `source` imports, directly or not; packages themselves compute nothing."""
+    modules, queue = set(), [source]
+    while queue:
+        for node in ast.walk(ast.parse(queue.pop().read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module, *(f"{node.module}.{name}" for name in names)]
+            for name in names:
+                module = ROOT / (name.replace(".", "/") + ".py")
+                if name.startswith("stages") and module.exists() and module not in modules:
+                    modules.add(module)
+                    queue.append(module)
+    return modules
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -72,15 +72,10 @@ def test_every_one_of_very_many_images_counts(drawn_unlabelled):
     assert prepare.statistics(labelled, drawn_unlabelled)["pixel_mean"] == pytest.approx(255 / 20_001, abs=5e-5)
 
 
-def test_missing_values_of_both_files_are_counted(drawn, drawn_unlabelled):
-    found = prepare.statistics(drawn._replace(missing=2), drawn_unlabelled._replace(missing=3))
-    assert found["missing_values"] == 5
-
-
 @pytest.mark.parametrize("name", ["duplicate_images", "conflicting_labels", "leaked_images"])
-def test_what_makes_an_accuracy_doubtful_is_a_warning_with_its_count(drawn, drawn_unlabelled, name):
-    found = prepare.statistics(drawn, drawn_unlabelled) | {name: 17}
-    [warning] = prepare.warnings(found)
+def test_images_that_make_an_accuracy_doubtful_are_a_warning_with_their_count(drawn, drawn_unlabelled, name):
+    metrics = prepare.statistics(drawn, drawn_unlabelled) | {name: 17}
+    [warning] = prepare.warnings(metrics)
     assert warning.startswith("warning: 17 images of ")
     assert "\n" not in warning
 
@@ -102,9 +97,9 @@ def test_prepare_writes_its_files_and_the_same_bytes_each_time(project, capsys):
     assert contents(project) == first
 
 
-def test_prepare_warns_of_doubtful_images_and_goes_on(project, drawn, capsys):
+def test_prepare_warns_of_doubtful_images_and_continues(project, drawn, capsys):
     images = np.concatenate([drawn.images, drawn.images[:2]])
-    labels = np.concatenate([drawn.labels, [drawn.labels[0], 5]])  # the second copy contradicts
+    labels = np.concatenate([drawn.labels, [drawn.labels[0], 5]])  # the second copy has a conflicting label
     kaggle.write_table(project / "data/raw/train.csv", kaggle.Table(images, labels))
     kaggle.write_table(project / "data/raw/test.csv", kaggle.Table(drawn.images[:7]))
     prepare.main()
@@ -113,8 +108,8 @@ def test_prepare_warns_of_doubtful_images_and_goes_on(project, drawn, capsys):
         "warning: 1",
         "warning: 7",
     ]
-    found = json.loads((project / "metrics/prepare.json").read_text())
-    assert (found["duplicate_images"], found["conflicting_labels"], found["leaked_images"]) == (2, 1, 7)
+    metrics = json.loads((project / "metrics/prepare.json").read_text())
+    assert (metrics["duplicate_images"], metrics["conflicting_labels"], metrics["leaked_images"]) == (2, 1, 7)
 
 
 def test_what_prepare_writes_is_what_was_read(project, drawn, drawn_unlabelled):
@@ -126,14 +121,14 @@ def test_what_prepare_writes_is_what_was_read(project, drawn, drawn_unlabelled):
     assert np.array_equal(dataset.load_unlabelled(dataset.UNLABELLED), drawn_unlabelled.images)
     balance = (project / "plots/class_balance.csv").read_bytes().decode()
     assert balance == "digit,rows\n" + "".join(f"{digit},6\n" for digit in range(10))
-    found = json.loads((project / "metrics/prepare.json").read_text())
-    assert found["labelled_rows"] == 60
-    assert found["unlabelled_rows"] == 20
-    assert found["missing_values"] == 0
-    assert all(type(value) in (int, float) for value in found.values())  # DVC drops what is no number
+    metrics = json.loads((project / "metrics/prepare.json").read_text())
+    assert metrics["labelled_rows"] == 60
+    assert metrics["unlabelled_rows"] == 20
+    assert metrics["missing_values"] == 0
+    assert all(type(value) in (int, float) for value in metrics.values())  # DVC drops other values
 
 
-def test_a_refused_file_costs_one_line_and_no_output(project):
+def test_a_rejected_file_is_one_line_and_changes_no_output(project):
     for name in OUTPUTS:
         path = project / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +155,7 @@ def test_a_refused_file_costs_one_line_and_no_output(project):
         ("raw: data/raw", "raw: data/nothing.zip", "data/nothing.zip: missing"),
     ],
 )
-def test_a_refused_parameter_leaves_no_output(project, old, new, part):
+def test_a_rejected_parameter_changes_no_output(project, old, new, part):
     path = project / "params.yaml"
     path.write_text(path.read_text().replace(old, new))
     before = contents(project)
@@ -171,7 +166,7 @@ def test_a_refused_parameter_leaves_no_output(project, old, new, part):
     assert contents(project) == before
 
 
-def test_the_input_side_never_imports_tensorflow():
+def test_sample_and_prepare_never_import_tensorflow():
     done = python("-c", "import sys, stages.sample, stages.prepare; print(*sys.modules)")
     assert done.returncode == 0, done.stderr
     assert "stages.prepare" in done.stdout.split()

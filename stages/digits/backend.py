@@ -37,6 +37,18 @@ if hasattr(_libc := ctypes.CDLL(None), "mallopt"):
     _M_TRIM_THRESHOLD, _ALL_IT_TAKES = -1, 2**31 - 1
     _libc.mallopt(_M_TRIM_THRESHOLD, _ALL_IT_TAKES)
 
+
+def _batch_normalization(x, mean, variance, offset, scale, variance_epsilon, name=None):  # noqa: ARG001 (its signature)
+    """`tf.nn.batch_normalization`, but with the reciprocal root in float64.
+
+    In float32, TensorFlow takes it from a CPU instruction (`rsqrtps`) whose last bits are the maker's choice.
+    """
+    inverse = scale * tf.cast(tf.math.rsqrt(tf.cast(variance + variance_epsilon, "float64")), x.dtype)
+    return x * inverse + (offset - mean * inverse)
+
+
+tf.nn.batch_normalization = _batch_normalization  # Keras' layer calls it by this name
+
 tf.get_logger().setLevel("ERROR")  # it warns of every new model that is asked to predict
 
 __all__ = ["keras", "tf"]

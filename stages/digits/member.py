@@ -42,8 +42,13 @@ def fit(
         shuffle=False,  # `batches` decides the order
         verbose=0,
     )
-    finished = keras.Sequential([network.input_layer(), geometry.deskew_layer(), *model.layers], name=model.name)
-    return TrainedMember(network.serialize(finished), reporter.epochs)
+    return TrainedMember(network.serialize(finished(model)), reporter.epochs)
+
+
+def finished(model: keras.Sequential) -> keras.Sequential:
+    """The network for inference: raw images in, deskewed first, and batch norm frozen."""
+    layers = map(network.freeze_batch_norm, model.layers)
+    return keras.Sequential([network.input_layer(), geometry.deskew_layer(), *layers], name=model.name)
 
 
 def steps_per_execution(steps: int) -> int:
@@ -70,7 +75,7 @@ def one_cycle(recipe: Recipe, steps: int) -> np.ndarray:
     """Learning rates (steps,): a linear warm-up to the peak, then a cosine down to zero."""
     warmup = round(recipe.warmup_fraction * steps)
     up = np.linspace(1 / 25, 1, warmup, endpoint=False)
-    down = (1 + np.cos(np.linspace(0, np.pi, steps - warmup))) / 2
+    down = (1 + geometry.cos_sin(np.linspace(0, np.pi, steps - warmup))[0]) / 2
     return recipe.learning_rate * np.concatenate([up, down])
 
 

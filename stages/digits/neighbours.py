@@ -10,7 +10,6 @@ KNN_THRESHOLD = 0.7  # of the top probability: below it, a prediction is uncerta
 TOP_K = 3  # digits, the most probable ones, whose labelled images are compared
 N_CANDIDATES = 100  # of each digit's images, the nearest by pixels, get an IDM distance
 WARP_RANGE = 2  # pixels that a pixel may move, across and down
-DISTANCE_POWER = 4  # a digit's weight falls with this power of its distance
 
 
 def refine_uncertain(probabilities: Probabilities, images: Images, reference: Images, labels: Labels) -> Probabilities:
@@ -30,7 +29,7 @@ def refine_uncertain(probabilities: Probabilities, images: Images, reference: Im
 def knn_proba(images: Images, candidates: np.ndarray, reference: Images, labels: Labels) -> Probabilities:
     """Weights (n, 10), rows that sum to 1, of the candidate digits (n, TOP_K) of each image; 0 for other digits.
 
-    A digit's weight falls with the IDM distance of the nearest reference image that has it as its label.
+    A digit's weight falls with the fourth power of the IDM distance of its nearest reference image.
     """
     distance = np.full((len(images), DIGITS), np.inf)
     gradients = sobel(images)
@@ -39,7 +38,8 @@ def knn_proba(images: Images, candidates: np.ndarray, reference: Images, labels:
         rows = np.flatnonzero((candidates == digit).any(axis=1))
         for row, nearest in zip(rows, nearest_neighbours(images[rows], of_digit), strict=True):
             distance[row, digit] = idm_distance(gradients[row], sobel(of_digit[nearest])).min()
-    weights = (np.maximum(distance, 1) / np.maximum(distance.min(axis=1, keepdims=True), 1)) ** -DISTANCE_POWER
+    ratio = np.maximum(distance, 1) / np.maximum(distance.min(axis=1, keepdims=True), 1)
+    weights = 1 / (ratio * ratio * (ratio * ratio))  # no power function: its last bits depend on the CPU
     return weights / weights.sum(axis=1, keepdims=True)
 
 

@@ -7,6 +7,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from stages.digits.backend import keras
 from stages.digits.dataset import DIGITS, SIDE
 
@@ -63,6 +65,18 @@ def _convolution(name: str, filters: int, size: int, seed: int, pool: bool = Fal
         layers.BatchNormalization(momentum=0.9, name=f"{name}_norm"),
         layers.ReLU(name=f"{name}_relu"),
     ]
+
+
+def freeze_batch_norm(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """A trained batch norm as the scale and offset per channel that it now is; any other layer as it is.
+
+    So a saved network needs no reciprocal root, whose last bits depend on the CPU (see `backend`).
+    """
+    if not isinstance(layer, keras.layers.BatchNormalization):
+        return layer
+    gamma, beta, mean, variance = (weight.astype(np.float64) for weight in layer.get_weights())
+    scale = gamma / np.sqrt(variance + layer.epsilon)
+    return keras.layers.Rescaling(np.float32(scale).tolist(), np.float32(beta - mean * scale).tolist(), name=layer.name)
 
 
 def serialize(model: keras.Model) -> bytes:

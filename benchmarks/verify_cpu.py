@@ -1,0 +1,59 @@
+"""Show that other CPUs make the same bytes: train, evaluate and predict natively and under QEMU, and compare hashes.
+
+python -m benchmarks.verify_cpu [--cpus EPYC-Milan Haswell Skylake-Client]
+
+Needs qemu-x86_64 (Debian and Ubuntu: `apt install qemu-user`) and the sample (`make`); some minutes for each CPU. QEMU
+answers an instruction such as `rsqrtps` in its own way, unlike AMD's and Intel's, so it also stands for CPUs unknown.
+Writes results/verify_cpu.csv; exits with 1 if any hash differs.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+from benchmarks.harness import HERE, machine
+
+CPUS = ("EPYC-Milan", "Haswell", "Skylake-Client")
+PROBE = [sys.executable, "-m", "benchmarks.cpu_probe"]
+
+
+def hashes(prefix: list[str]) -> dict[str, str]:
+    """What the probe prints under the command `prefix`; CalledProcessError if it fails."""
+    done = subprocess.run([*prefix, *PROBE], cwd=HERE.parent, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+def compare(native: dict[str, str], emulated: dict[str, dict[str, str]]) -> pd.DataFrame:
+    """A row for each result: its native hash, and for each CPU whether it is the `same` or `different`."""
+    table = pd.DataFrame({"result": native.keys(), "native": native.values()})
+    for cpu, values in emulated.items():
+        table[cpu] = ["same" if values.get(name) == value else "different" for name, value in native.items()]
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--cpus", nargs="+", default=CPUS, help="models of `qemu-x86_64 -cpu help` with AVX2")
+    cpus = parser.parse_args().cpus
+    emulator = shutil.which("qemu-x86_64")
+    if not emulator:
+        sys.exit("qemu-x86_64: not found; on Debian or Ubuntu: apt install qemu-user")
+    native, emulated = hashes([]), {}
+    for cpu in cpus:
+        print(f"running under {cpu}", flush=True)
+        emulated[cpu] = hashes([emulator, "-cpu", cpu])
+    table = compare(native, emulated)
+    table.to_csv(HERE / "results/verify_cpu.csv", index=False, lineterminator="\n")
+    print(table.to_string(index=False))
+    differing = int((table[list(cpus)] == "different").to_numpy().sum())
+    print(
+        f"{len(table) * len(cpus) - differing} of {len(table) * len(cpus)} hashes equal; native: {machine()['machine']}"
+    )
+    sys.exit(differing > 0)
+
+
+if __name__ == "__main__":
+    main()
