@@ -2,26 +2,39 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)# DVC runs the `python` that is first on PATH
 READY := .venv/ready
+COG := cog -I . -p "from benchmarks import tables" -P README.md
+OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|evaluated_images$$|raw$$|(prepare|train)\.)
 
-.PHONY: run plots test format lock clean help
+.PHONY: run plots experiments test readme verify-cpu format lock clean help
 
 run: $(READY) ## set up, run what has changed of the pipeline, show the metrics
 	@dvc repro
 	@echo && dvc metrics show metrics/evaluate.json
-	@echo && echo "pictures:   plots/*.png, or all of them on one page: make plots"
+	@echo && echo "figures:    plots/*.png, or all of them on one page: make plots"
 	@echo "submission: data/submission.csv"
 
 plots: $(READY) ## draw DVC's plots on one page
 	@dvc plots show
 
-test: $(READY) ## set up, check the style, run all tests
+experiments: $(READY) ## dvc exp show, with the columns that matter
+	@dvc exp show --no-pager --only-changed --drop '$(OTHER_COLUMNS)'
+
+test: $(READY) ## set up, check style, types and the README's figures, run all tests
 	@ruff check && ruff format --check
+	@mypy
+	@$(COG) --check --verbosity=1
 	@pytest --numprocesses auto --dist loadfile
 
-format: $(READY) ## put the code in order
+readme: $(READY) ## write the README's figures again from the files they come from
+	@$(COG) -r
+
+verify-cpu: $(READY) ## compare the bits that this CPU makes with those of emulated ones (needs qemu-user)
+	@python -m benchmarks.verify_cpu
+
+format: $(READY) ## format the code
 	@ruff check --fix && ruff format
 
-lock: $(READY) ## write requirements.txt anew from pyproject.toml (needs uv)
+lock: $(READY) ## write requirements.txt again from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
 	  --python-version 3.11 --group dev pyproject.toml -o requirements.txt
 
@@ -29,7 +42,7 @@ clean: ## remove the environment; data, models and DVC's cache stay
 	rm -rf .venv
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \

@@ -16,7 +16,7 @@ class Progress:
         self.members, self.epochs = members, epochs
         self.total = unfinished * epochs
         self.done = 0
-        self.begun = set()
+        self.begun: set[int] = set()
         self.best = 0.0
 
     def __call__(self, row: EpochMetrics) -> None:

@@ -42,8 +42,8 @@ def train_members(
     CACHE_DIR.mkdir(parents=True, exist_ok=True)
     if to_train:
         with _client(len(to_train), log) as client:
-            for member, trained in _run(client, labelled, to_train, keys, recipe, on_epoch_end):
-                _write_cached(keys[member], trained)
+            for member, result in _run(client, labelled, to_train, keys, recipe, on_epoch_end):
+                _write_cached(keys[member], result)
     return [trained for key in keys if (trained := _read_cached(key))]
 
 
@@ -137,7 +137,8 @@ def _run(
     topic = f"epochs-{keys[to_train[0]]}"
     data = f"labelled-{keys[to_train[0]]}"
     client.subscribe_topic(topic, lambda event: on_epoch_end(EpochMetrics(*event[1])))
-    waiting, running, finished = list(to_train), {}, distributed.as_completed()
+    waiting, finished = list(to_train), distributed.as_completed()
+    running: dict[distributed.Future, int] = {}
     train = _task(data, recipe.model_dump(), topic, code_digest())
 
     def start_on_free_workers() -> None:

@@ -30,7 +30,7 @@ def samples(images: Images, labels: Labels, each: int = 16) -> Figure:
     axes = figure.subplots()
     _draw_ink(axes, board.swapaxes(1, 2).reshape(DIGITS * SIDE, each * SIDE))
     _bare(axes)
-    axes.set_yticks(SIDE * (np.arange(DIGITS) + 0.5), range(DIGITS), fontsize=13)
+    axes.set_yticks(SIDE * (np.arange(DIGITS) + 0.5), list("0123456789"), fontsize=13)
     axes.tick_params(left=False)
     figure.subplots_adjust(left=0.05, right=0.995, top=0.99, bottom=0.01)
     return figure

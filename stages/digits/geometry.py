@@ -59,7 +59,7 @@ def random_affine(
     top = CENTRE - (c + d) * CENTRE + shift * draw[5]
     slope, centroid = skew.T
     a, b, left = a + slope * c, b + slope * d, left + slope * (top - centroid)
-    return np.asarray(affine_transform(images, *np.float32([a, b, left, c, d, top])))
+    return np.asarray(affine_transform(images, *np.array([a, b, left, c, d, top], dtype=np.float32)))
 
 
 def cos_sin(angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

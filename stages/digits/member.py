@@ -129,7 +129,8 @@ class _EpochReporter(keras.callbacks.Callback):
 
     def __init__(self, member: int, report: Callable[[EpochMetrics], None]):
         super().__init__()
-        self.member, self.report, self.epochs = member, report, []
+        self.member, self.report = member, report
+        self.epochs: list[EpochMetrics] = []
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
