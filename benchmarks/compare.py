@@ -1,9 +1,9 @@
-"""Run the pipeline's profiles and its rivals side by side on the same labelled digits, a third held out from all.
+"""Compare the presets and the baselines on the same labelled digits: each third is held out once from all of them.
 
-python -m benchmarks.compare data/digit-recognizer.zip [--repeats 0 1 2] [--only quick textbook ...]
+python -m benchmarks.compare data/digit-recognizer.zip [--thirds 0 1 2] [--only quick textbook ...]
 
-Repeats hold out another third each. A run replaces its own rows of compare.csv and course.csv and keeps the others;
-compare.png is drawn of the repeats that all have run. Nothing else should run on the machine meanwhile.
+A run replaces its own rows of results/compare.csv and learning_curves.csv; all others stay. compare.png shows the
+thirds that every model has run. Nothing else should run meanwhile.
 """
 
 import argparse
@@ -13,129 +13,117 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from benchmarks.measured import HERE, PROFILES, cloned, commit, cost, machine, pipeline, replace
+from benchmarks import harness, tables
+from benchmarks.baselines import BASELINES
+from benchmarks.presets import PRESETS
 from stages.digits import dataset, drawing, kaggle
 
-RIVALS = ("textbook", "deotte")
-PARTS = 3
-COMPARED, COURSE = HERE / "compare.csv", HERE / "course.csv"
-KEY = ["contestant", "repeat"]
+THIRDS = 3
+COMPARE, LEARNING_CURVES = harness.RESULTS / "compare.csv", harness.RESULTS / "learning_curves.csv"
+KEY = ["model", "third"]
+Outcome = tuple[dict, np.ndarray, list]  # its cost, the predicted digits (m,), (CPU seconds, digits) after each epoch
 
 
-def held_out(table: kaggle.Table, repeat: int, raw: Path) -> np.ndarray:
-    """Write Kaggle's two files into the folder `raw`, a part of `table` as the unlabelled one; its labels (m,)."""
-    out = dataset.dealt(table.labels, PARTS, seed=0) == repeat
+def write_raw(table: kaggle.Table, third: int, raw: Path) -> np.ndarray:
+    """Write Kaggle's two files into the folder `raw`, one third of `table` unlabelled; the labels of that third."""
+    held_out = dataset.assign_folds(table.labels, THIRDS, seed=0) == third
     raw.mkdir()
-    kaggle.write_table(raw / "train.csv", kaggle.Table(table.images[~out], table.labels[~out]))
-    kaggle.write_table(raw / "test.csv", kaggle.Table(table.images[out]))
-    return table.labels[out]
+    kaggle.write_table(raw / "train.csv", kaggle.Table(table.images[~held_out], table.labels[~held_out]))
+    kaggle.write_table(raw / "test.csv", kaggle.Table(table.images[held_out]))
+    return table.labels[held_out]
 
 
-def run_profile(name: str, raw: Path, folder: Path) -> tuple[dict, np.ndarray, list]:
-    """What it cost and the parameters of all its networks, the digits (m,) it predicted, and no course."""
-    from stages.digits.backend import keras  # here: a rival's time has nothing to do with it
+def run_preset(name: str, raw: Path, folder: Path) -> Outcome:
+    """Run the pipeline in a clone; it has no learning curve."""
+    from stages.digits.backend import keras  # here: it sets TensorFlow up, which a baseline does for itself
 
-    clone, _ = cloned(folder)
-    spent = cost(pipeline(raw, PROFILES[name]), clone)
+    clone = harness.clone(folder)
+    cost = harness.cost(harness.pipeline(raw, PRESETS[name]), clone)
     models = (keras.models.load_model(path) for path in (clone / dataset.MODELS).glob("*.keras"))
     parameters = sum(model.count_params() for model in models)
-    return spent._asdict() | {"parameters": parameters}, submitted(clone / "data"), []
+    return cost._asdict() | {"parameters": parameters}, submission(clone / "data"), []
 
 
-def run_rival(name: str, raw: Path, folder: Path) -> tuple[dict, np.ndarray, list]:
-    """The same; its course has (CPU seconds, predicted digits) for each epoch."""
-    spent = cost([sys.executable, "-m", "benchmarks.rival", name, str(raw), str(folder)], HERE.parent)
-    with np.load(folder / "epochs.npz") as epochs:
-        spent = spent._replace(cpu_seconds=spent.cpu_seconds - float(epochs["saying"]))
-        course = list(zip(epochs["cpu_seconds"], epochs["predicted"], strict=True))
-        return spent._asdict() | {"parameters": int(epochs["parameters"])}, submitted(folder), course
+def run_baseline(name: str, raw: Path, folder: Path) -> Outcome:
+    command = [sys.executable, "-m", "benchmarks.baselines.train", name, str(raw), str(folder)]
+    cost = harness.cost(command, harness.ROOT)
+    with np.load(folder / "learning_curve.npz") as stored:
+        cost = cost._replace(cpu_seconds=cost.cpu_seconds - float(stored["eval_seconds"]))
+        curve = list(zip(stored["cpu_seconds"], stored["predicted"], strict=True))
+        return cost._asdict() | {"parameters": int(stored["parameters"])}, submission(folder), curve
 
 
-def submitted(folder: Path) -> np.ndarray:
+def submission(folder: Path) -> np.ndarray:
     return pd.read_csv(folder / "submission.csv")["Label"].to_numpy()
 
 
-def compare(name: str, repeat: int, table: kaggle.Table) -> None:
-    """Run it once and put what it scored and cost into the two tables."""
+def compare(name: str, third: int, table: kaggle.Table) -> None:
+    """Run one model once and write its rows of the two tables."""
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "raw"
-        labels = held_out(table, repeat, raw)
-        spent, predicted, course = (run_rival if name in RIVALS else run_profile)(name, raw, Path(folder))
-    key = {"contestant": name, "repeat": repeat}
-    scored = {"held_out": len(labels), "errors": int((predicted != labels).sum())}
-    spent = {field: round(value) for field, value in spent.items()}
-    row = key | scored | spent | {"commit": commit(HERE.parent)} | machine()
+        labels = write_raw(table, third, raw)
+        cost, predicted, curve = (run_baseline if name in BASELINES else run_preset)(name, raw, Path(folder))
+    key = {"model": name, "third": third}
+    score = {"images": len(labels), "errors": int((predicted != labels).sum())}
+    cost = {field: round(value) for field, value in cost.items()}
+    row = key | score | cost | {"commit": harness.commit(harness.ROOT)} | harness.machine()
     print(row, flush=True)
-    replace(COMPARED, [row], KEY)
-    steps = [
-        key | {"epoch": epoch, "cpu_seconds": round(float(seconds)), "errors": int((said != labels).sum())}
-        for epoch, (seconds, said) in enumerate(course, start=1)
+    harness.upsert(COMPARE, [row], KEY)
+    epochs = [
+        key | {"epoch": epoch, "cpu_seconds": round(float(seconds)), "errors": int((digits != labels).sum())}
+        for epoch, (seconds, digits) in enumerate(curve, start=1)
     ]
-    if steps:
-        replace(COURSE, steps, KEY)
+    if epochs:
+        harness.upsert(LEARNING_CURVES, epochs, KEY)
 
 
-def summary(compared: pd.DataFrame) -> str:
-    """Rows of a Markdown table: the mistakes on each part held out, means of what it cost.
-
-    Parts differ more than contestants do: only those of the same part are to be compared.
-    """
-    mistakes = compared.pivot(index="contestant", columns="repeat", values="errors")
-    means = compared.groupby("contestant")[["cpu_seconds", "wall_seconds", "peak_mib", "parameters"]].mean()
-    lines = []
-    for name in mistakes.index:
-        counts = ["–" if np.isnan(count) else f"{count:.0f}" for count in mistakes.loc[name]]
-        lines.append("| " + " | ".join([name, *counts, *(f"{mean:,.0f}" for mean in means.loc[name])]) + " |")
-    return "\n".join(lines)
-
-
-def shared(compared: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the repeats that every contestant has run."""
-    contestants = compared.groupby("repeat")["contestant"].transform("nunique")
-    return compared[contestants == compared["contestant"].nunique()]
-
-
-def curve(compared: pd.DataFrame, course: pd.DataFrame) -> Figure:
-    """Mistakes against CPU time, both logarithmic: rivals after each epoch, everyone at the end; repeats of all."""
-    compared = shared(compared)
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
-    colours = {name: f"C{number}" for number, name in enumerate(compared["contestant"].unique())}
-    images = compared.set_index(KEY)["held_out"]
-    for name, steps in course.join(images, on=KEY, how="inner").groupby("contestant"):
-        sums = steps.groupby("epoch")[["cpu_seconds", "errors", "held_out"]].mean()
-        mistaken = 100 * sums["errors"] / sums["held_out"]
-        axes.plot(sums["cpu_seconds"] / 60, mistaken, color=colours[name])
-    for name, runs in compared.groupby("contestant"):
-        minutes, mistaken = runs["cpu_seconds"] / 60, 100 * runs["errors"] / runs["held_out"]
-        axes.scatter(minutes, mistaken, s=30, color=colours[name], zorder=3, label=name)
-    axes.set(xscale="log", yscale="log", xlabel="CPU minutes of the whole process", ylabel="mistaken, % of held out")
-    axes.set_ylim(top=10)  # some start at nine wrong of ten
+def figure(runs: pd.DataFrame, curves: pd.DataFrame) -> Figure:
+    """Error rate against CPU time, both logarithmic: a point for each third; baselines also after each epoch."""
+    runs = tables.common_thirds(runs)
+    canvas = Figure(figsize=(8.3, 4.6), layout="constrained")
+    axes = canvas.subplots()
+    colours = dict(zip(runs["model"].unique(), sns.color_palette("colorblind"), strict=False))
+    images = runs.set_index(KEY)["images"]
+    for name, epochs in curves.join(images, on=KEY, how="inner").groupby("model"):
+        sums = epochs.groupby("epoch")[["cpu_seconds", "errors", "images"]].mean()
+        error_rate = 100 * sums["errors"] / sums["images"]
+        axes.plot(sums["cpu_seconds"] / 60, error_rate, color=colours[name], linewidth=1.2)
+    for name, thirds in runs.groupby("model"):
+        minutes, error_rate = thirds["cpu_seconds"] / 60, 100 * thirds["errors"] / thirds["images"]
+        axes.scatter(minutes, error_rate, s=34, color=colours[name], zorder=3, edgecolor="white", linewidth=0.6)
+        above = name in BASELINES  # the presets lie below them
+        axes.annotate(
+            name, (minutes.mean(), error_rate.max() if above else error_rate.min()), xytext=(0, 8 if above else -8),
+            textcoords="offset points", ha="center", va="bottom" if above else "top", color=colours[name], weight="bold",
+        )  # fmt: skip
+    axes.set(xscale="log", yscale="log", xlabel="CPU minutes (user + system, all processes)", ylabel="error rate (%)")
+    axes.set_title("A dot for each held-out third of Kaggle's labelled digits; lines: a baseline's epochs", fontsize=10)
+    axes.set_ylim(0.2, 10)  # after their first epoch some are wrong nine times in ten
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_locator(NullLocator())
     axes.grid(which="both", alpha=0.2)
-    axes.legend(title="lines: after each epoch")
-    return figure
+    sns.despine(ax=axes)
+    return canvas
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("raw", type=Path, help="Kaggle's download")
-    parser.add_argument("--repeats", nargs="+", type=int, choices=range(PARTS), default=range(PARTS))
-    parser.add_argument("--only", nargs="+", choices=[*RIVALS, *PROFILES], default=[*RIVALS, *PROFILES])
-    wanted = parser.parse_args()
-    table = kaggle.read_labelled(wanted.raw)
-    for repeat in wanted.repeats:
-        for name in wanted.only:
-            compare(name, repeat, table)
-    compared = pd.read_csv(COMPARED)
-    drawing.save(curve(compared, pd.read_csv(COURSE)), HERE / "compare.png")
-    print(summary(compared))
+    parser.add_argument("--thirds", nargs="*", type=int, choices=range(THIRDS), default=range(THIRDS))
+    parser.add_argument("--only", nargs="+", choices=[*BASELINES, *PRESETS], default=[*BASELINES, *PRESETS])
+    arguments = parser.parse_args()
+    table = kaggle.read_labelled(arguments.raw)
+    for third in arguments.thirds:
+        for name in arguments.only:
+            compare(name, third, table)
+    drawing.save(figure(pd.read_csv(COMPARE), pd.read_csv(LEARNING_CURVES)), harness.RESULTS / "compare.png")
+    print(tables.comparison())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ import subprocess
 import sys
 
 import pandas as pd
-from benchmarks.harness import HERE, machine
+
+from benchmarks import harness
 
 CPUS = ("EPYC-Milan", "Haswell", "Skylake-Client")
 PROBE = [sys.executable, "-m", "benchmarks.cpu_probe"]
@@ -22,7 +23,7 @@ PROBE = [sys.executable, "-m", "benchmarks.cpu_probe"]
 
 def hashes(prefix: list[str]) -> dict[str, str]:
     """What the probe prints under the command `prefix`; CalledProcessError if it fails."""
-    done = subprocess.run([*prefix, *PROBE], cwd=HERE.parent, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([*prefix, *PROBE], cwd=harness.ROOT, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
 
 
@@ -46,13 +47,11 @@ def main() -> None:
         print(f"running under {cpu}", flush=True)
         emulated[cpu] = hashes([emulator, "-cpu", cpu])
     table = compare(native, emulated)
-    table.to_csv(HERE / "results/verify_cpu.csv", index=False, lineterminator="\n")
+    table.to_csv(harness.RESULTS / "verify_cpu.csv", index=False, lineterminator="\n")
     print(table.to_string(index=False))
-    differing = int((table[list(cpus)] == "different").to_numpy().sum())
-    print(
-        f"{len(table) * len(cpus) - differing} of {len(table) * len(cpus)} hashes equal; native: {machine()['machine']}"
-    )
-    sys.exit(differing > 0)
+    equal = (table[list(cpus)] == "same").to_numpy()
+    print(f"{equal.sum()} of {equal.size} hashes are equal to those of {harness.machine()['machine']}")
+    sys.exit(not equal.all())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The network this project grew from: two blocks of convolution and pooling, as in Keras' first example."""
+"""A textbook CNN, from which this project grew: two blocks of convolution and pooling, as in Keras' first example."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ EPOCHS = 15
 
 
 def train(images: np.ndarray, labels: np.ndarray, callback: keras.callbacks.Callback) -> keras.Sequential:
-    """Fit it on images (n, 28, 28) uint8 with labels (n,) as its example does, with early stopping besides."""
+    """Train it on images (n, 28, 28) uint8 with labels (n,), with the example's settings and early stopping."""
     layers = keras.layers
     model = keras.Sequential(
         [

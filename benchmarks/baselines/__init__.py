@@ -1,0 +1,3 @@
+"""Networks that the pipeline is compared with."""
+
+BASELINES = ("textbook", "deotte")

@@ -1,0 +1,90 @@
+"""The README's figures as Markdown, from the committed results; `make readme` writes them there."""
+
+import math
+
+import pandas as pd
+
+from benchmarks import harness
+from benchmarks.presets import PRESETS
+
+KAGGLE_ROWS = 42_000  # labelled digits: all three thirds
+
+
+def results(name: str) -> pd.DataFrame:
+    return pd.read_csv(harness.RESULTS / f"{name}.csv", keep_default_na=False, na_values={"members": [""]})
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """A table; all columns but the first are aligned to the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def common_thirds(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs on the thirds that every model has run."""
+    models = runs.groupby("third")["model"].transform("nunique")
+    return runs[models == runs["model"].nunique()]
+
+
+def comparison(runs: pd.DataFrame | None = None) -> str:
+    """Errors on all thirds together, and the mean cost of a run, for each model that has run all thirds."""
+    runs = results("compare") if runs is None else runs
+    rows = []
+    for model, thirds in runs.groupby("model"):
+        if thirds["images"].sum() == KAGGLE_ROWS:
+            errors, means = thirds["errors"].sum(), thirds[["cpu_seconds", "peak_mib", "parameters"]].mean()
+            rate, minutes = f"{100 * errors / KAGGLE_ROWS:.2f} %", f"{means['cpu_seconds'] / 60:.1f}"
+            name = f"**{model}**" if model in PRESETS else f"{model} (baseline)"
+            cells = [name, str(errors), rate, minutes, f"{means['peak_mib']:,.0f}", f"{means['parameters']:,.0f}"]
+            rows.append((errors, cells))
+    header = ["preset or baseline", "errors of 42,000", "error rate", "CPU min", "memory (MiB)", "parameters"]
+    return markdown(header, [cells for _, cells in sorted(rows)])
+
+
+def accuracy(runs: pd.DataFrame | None = None) -> str:
+    """Out-of-fold accuracy and cost of each preset on all of Kaggle's labelled digits: means over its runs."""
+    runs = results("accuracy") if runs is None else runs
+    rows = []
+    for preset in PRESETS:
+        own = runs[runs["preset"] == preset]
+        images, share = int(own["evaluated_images"].iloc[0]), own["accuracy"].mean()
+        standard_error = math.sqrt(share * (1 - share) / images)
+        rows.append(
+            [
+                f"**{preset}**",
+                f"{100 * share:.2f} % ± {100 * standard_error:.2f}",
+                f"{', '.join(map(str, own['errors']))} of {images:,}",
+                f"{own['cpu_minutes'].mean():.1f}",
+                f"{own['wall_minutes'].mean():.1f}",
+            ]
+        )
+    return markdown(["preset", "out-of-fold accuracy", "errors, each run", "CPU min", "minutes"], rows)
+
+
+def machine() -> str:
+    """Where the figures of `accuracy` come from."""
+    runs = results("accuracy")
+    machines, versions = " and ".join(runs["machine"].unique()), " and ".join(runs["tensorflow"].unique())
+    return f"Means over runs with different training seeds, on {machines}, with TensorFlow {versions}."
+
+
+def overhead() -> str:
+    """What is not gradient steps."""
+    lines = [
+        f"Of the {row.preset} preset's CPU time, {100 * row.fraction:.1f} % is not gradient steps: a run with all "
+        f"batches drawn but no steps takes {row.cpu_seconds_without_gradient_steps:,} CPU s of {row.cpu_seconds:,}."
+        for row in results("overhead").itertuples()
+    ]
+    return "\n".join([*lines, "Measured by `python -m benchmarks.overhead data/digit-recognizer.zip`, one run each."])
+
+
+def data_scaling() -> str:
+    """Time and memory with a train.csv up to ten times as long as Kaggle's."""
+    table = results("data_scaling")
+    rows = []
+    for (stage, count, members), runs in table.groupby(["stage", "rows", "members"], dropna=False):
+        what = stage if pd.isna(members) else f"{stage}, {members:.0f} small members"
+        low, high = runs["peak_mib"].min(), runs["peak_mib"].max()
+        memory = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+        rows.append([what, f"{count:,}", f"{runs['cpu_seconds'].mean():.0f}", memory, str(len(runs))])
+    return markdown(["stage", "rows of train.csv", "CPU s", "memory (MiB)", "runs"], rows)
