@@ -72,11 +72,6 @@ def test_every_one_of_very_many_images_counts(drawn_unlabelled):
     assert prepare.statistics(labelled, drawn_unlabelled)["ink_mean"] == pytest.approx(255 / 20_001, abs=5e-5)
 
 
-def test_missing_values_of_both_files_are_counted(drawn, drawn_unlabelled):
-    found = prepare.statistics(drawn._replace(missing=2), drawn_unlabelled._replace(missing=3))
-    assert found["missing_values"] == 5
-
-
 @pytest.mark.parametrize("name", ["repeated_images", "contradicting_images", "leaked_images"])
 def test_what_makes_an_accuracy_doubtful_is_a_warning_with_its_count(drawn, drawn_unlabelled, name):
     found = prepare.statistics(drawn, drawn_unlabelled) | {name: 17}
