@@ -11,6 +11,7 @@ from reprlib import repr
 from stages.digits.errors import InputError
 
 BLOCK_SIZE = 2**18  # bytes: the fastest, as what is computed from a block stays in the CPU's cache
+CONTENTS_MAX_BYTES = 2**18  # of an archive's table of contents: 5,000 files
 MAX_BYTES = 2**31  # of a file: 28 times Kaggle's train.csv
 SMALL_ARCHIVE = 100_000  # bytes: a file in a zip archive smaller than that ...
 SMALL_ARCHIVE_MAX_BYTES = 50_000_000  # ... may have that many: images compress 8-fold, but zeros 1,000-fold
@@ -78,7 +79,7 @@ class _BoundedFile(io.BufferedReader):
     """The file of an archive: zipfile would read a table of contents at once, however long the archive says it is."""
 
     def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > BLOCK_SIZE:
+        if size is not None and size > CONTENTS_MAX_BYTES:  # of data it never reads more than BLOCK_SIZE at once
             raise zipfile.BadZipFile(f"found a table of contents of {size:,} bytes, expected a few hundred")
         return super().read(size)
 

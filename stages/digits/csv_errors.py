@@ -9,19 +9,19 @@ OTHER_FORM = re.compile(r"""["'\s]*\+?0*(\d{1,3})(\.0*)?["'\s]*""", re.ASCII)  #
 
 
 def header_error(header: bytes, columns: list[str]) -> str:
-    """The first column that isn't as expected, and what to do; `header` without its line end."""
+    """The first column that isn't as expected, and what to do; `header` is without its line end."""
     text = _decode(header[: 3 * len(",".join(columns))])  # enough for quotes, and a bound for what isn't a header
     if "\0" in text or header.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "column 1: found NUL characters or UTF-16, expected UTF-8: save it again as UTF-8, or download it again"
+        return ": found NUL characters or UTF-16, expected UTF-8: save it again as UTF-8, or download it again"
     names = text.split(",")
     hint = _header_hint(text, columns)
     for position, (name, expected) in enumerate(zip(names, columns, strict=False), start=1):
         if name != expected:
             repeated = ", a second time" if name in names[: position - 1] else ""
-            return f"column {position}: found {repr(name)}{repeated}, expected {expected!r}{hint}"
+            return f", column {position}: found {repr(name)}{repeated}, expected {expected!r}{hint}"
     if len(names) > len(columns):
-        return f"column {len(columns) + 1}: found {repr(names[len(columns)])}, expected no more columns{hint}"
-    return f"column {len(names) + 1}: found no more columns, expected {columns[len(names)]!r}{hint}"
+        return f", column {len(columns) + 1}: found {repr(names[len(columns)])}, expected no more columns{hint}"
+    return f", column {len(names) + 1}: found no more columns, expected {columns[len(names)]!r}{hint}"
 
 
 def _header_hint(text: str, columns: list[str]) -> str:

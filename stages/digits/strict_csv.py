@@ -50,7 +50,7 @@ def whole_lines(blocks: Iterable[bytes], max_line: int) -> Iterator[bytes]:
         text = rest + block
         carriage_return = text[-1:] if text.endswith(b"\r") else b""  # its line feed may be in the next block
         lines, line_feed, rest = _with_line_feeds(text.removesuffix(b"\r")).rpartition(b"\n")
-        if len(rest) > max_line:
+        if len(rest) > max_line + len(mark):
             lines, line_feed, rest = lines + line_feed + rest, b"\n", b""
         if line_feed:
             yield (lines + line_feed).removeprefix(mark)
@@ -74,7 +74,7 @@ def _after_header(parts: Iterator[bytes], columns: Mapping[str, int]) -> tuple[i
         if header == ",".join(columns).encode():
             return number + 1, rest
         if header:
-            raise InvalidCsv(f"line {number}, {csv_errors.header_error(header, list(columns))}")
+            raise InvalidCsv(f"line {number}{csv_errors.header_error(header, list(columns))}")
     raise InvalidCsv("line 1: found an empty file, expected a line of column names")
 
 
