@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)# DVC runs the `python` that is first on PATH
 READY := .venv/ready
-COG := cog -I . -p "from benchmarks import tables" -P README.md
+COG := cog -I . -p "from benchmarks import tables" -P
 OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|evaluated_images$$|raw$$|(prepare|train)\.)
 
 .PHONY: run plots experiments test readme verify-cpu format lock clean help
@@ -22,11 +22,11 @@ experiments: $(READY) ## dvc exp show, with the columns that matter
 test: $(READY) ## set up, check style, types and the README's figures, run all tests
 	@ruff check && ruff format --check
 	@mypy
-	@$(COG) --check --verbosity=1
+	@$(COG) --check --verbosity=1 README.md
 	@pytest --numprocesses auto --dist loadfile
 
 readme: $(READY) ## write the README's figures again from the files they come from
-	@$(COG) -r
+	@$(COG) -r README.md
 
 verify-cpu: $(READY) ## compare the bits that this CPU makes with those of emulated ones (needs qemu-user)
 	@python -m benchmarks.verify_cpu

@@ -96,9 +96,10 @@ def figure(runs: pd.DataFrame, curves: pd.DataFrame) -> Figure:
         minutes, error_rate = thirds["cpu_seconds"] / 60, 100 * thirds["errors"] / thirds["images"]
         axes.scatter(minutes, error_rate, s=34, color=colours[name], zorder=3, edgecolor="white", linewidth=0.6)
         above = name in BASELINES  # the presets lie below them
+        edge, offset, side = (error_rate.max(), 8, "bottom") if above else (error_rate.min(), -8, "top")
         axes.annotate(
-            name, (minutes.mean(), error_rate.max() if above else error_rate.min()), xytext=(0, 8 if above else -8),
-            textcoords="offset points", ha="center", va="bottom" if above else "top", color=colours[name], weight="bold",
+            name, (minutes.mean(), edge), xytext=(0, offset), textcoords="offset points",
+            ha="center", va=side, color=colours[name], weight="bold",
         )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="CPU minutes (user + system, all processes)", ylabel="error rate (%)")
     axes.set_title("A dot for each held-out third of Kaggle's labelled digits; lines: a baseline's epochs", fontsize=10)

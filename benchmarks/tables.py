@@ -71,8 +71,9 @@ def machine() -> str:
 def overhead() -> str:
     """What is not gradient steps."""
     lines = [
-        f"Of the {row.preset} preset's CPU time, {100 * row.fraction:.1f} % is not gradient steps: a run with all "
-        f"batches drawn but no steps takes {row.cpu_seconds_without_gradient_steps:,} CPU s of {row.cpu_seconds:,}."
+        f"Of the {row.preset} preset's CPU time, {100 * row.fraction:.1f} % is not gradient steps:\n"
+        f"a run with all batches drawn but no steps takes {row.cpu_seconds_without_gradient_steps:,} CPU s "
+        f"of {row.cpu_seconds:,}."
         for row in results("overhead").itertuples()
     ]
     return "\n".join([*lines, "Measured by `python -m benchmarks.overhead data/digit-recognizer.zip`, one run each."])

@@ -1,25 +1,21 @@
-"""Kaggle's files: read and refuse, write a submission."""
+"""Kaggle's files: read or reject them, write a submission."""
 
-import csv
-import io
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from reprlib import repr as shown  # a value can be a whole line of something that is no CSV file
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from stages.digits import archive, csv_errors, strict_csv
 from stages.digits.dataset import SIDE
 from stages.digits.errors import InputError
 
 PIXELS = [f"pixel{i}" for i in range(SIDE * SIDE)]
 LABEL = "label"
 SUBMISSION = ["ImageId", "Label"]
-ROWS_AT_ONCE = 8192  # bounds the memory: pandas parses into 8 bytes a pixel, we keep 1
+SAMPLE_SUBMISSION = "sample_submission.csv"
+SAMPLE_MAX_BYTES = 2**24  # 70 times Kaggle's
 
 
 class Table(NamedTuple):
@@ -27,17 +23,16 @@ class Table(NamedTuple):
 
     images: np.ndarray  # (n, 28, 28) uint8, ink 0–255
     labels: np.ndarray | None = None  # (n,) uint8, 0–9; None for test.csv
-    missing: int = 0  # cells without a value: none, since a file that has any is refused
 
 
 def read_labelled(raw: Path) -> Table:
     """train.csv from a directory or .zip; InputError names file, line and column of what is wrong."""
-    return _read(raw, "train.csv", [LABEL, *PIXELS])
+    return _read(raw, "train.csv", {LABEL: 9} | dict.fromkeys(PIXELS, 255))
 
 
 def read_unlabelled(raw: Path) -> Table:
     """test.csv from a directory or .zip, in its order; InputError as for `read_labelled`."""
-    return _read(raw, "test.csv", PIXELS)
+    return _read(raw, "test.csv", dict.fromkeys(PIXELS, 255))._replace(labels=None)
 
 
 def write_table(path: Path, table: Table) -> None:
@@ -56,123 +51,47 @@ def write_submission(path: Path, predicted: np.ndarray) -> None:
 
 
 def check_against_sample(raw: Path, rows: int) -> None:
-    """Refuse a submission of `rows` rows that sample_submission.csv, where there is one, doesn't ask for."""
-    name = "sample_submission.csv"
+    """InputError if sample_submission.csv, where there is one, doesn't ask for a submission of `rows` rows."""
+    blocks = archive.read_blocks(raw, SAMPLE_SUBMISSION, SAMPLE_MAX_BYTES)
     try:
-        with _opened(raw, name) as stream:
-            frame = pd.read_csv(stream, encoding="utf-8-sig", dtype=str)
+        lines = b"".join(strict_csv.whole_lines(blocks, SAMPLE_MAX_BYTES)).split(b"\n")
     except FileNotFoundError:
         return
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{raw}: {name}: not a CSV file: {' '.join(str(error).split())}") from None
-    if list(frame.columns) != SUBMISSION:
-        found = ",".join(frame.columns)
-        raise InputError(f"{raw}: {name}, line 1: found {shown(found)}, expected {','.join(SUBMISSION)!r}")
-    if len(frame) != rows:
-        raise InputError(f"{raw}: {name}: found {len(frame)} rows, expected {rows}, as many as test.csv has")
-    expected = np.arange(1, rows + 1).astype(str)
-    wrong = np.flatnonzero(frame["ImageId"].to_numpy() != expected)
-    if len(wrong):
-        row = wrong[0]
-        found = frame["ImageId"].iloc[row]
-        raise InputError(f"{raw}: {name}, line {row + 2}, column ImageId: found {found!r}, expected '{expected[row]}'")
+    if error := _sample_error(lines, rows):
+        raise InputError(f"{raw}: {SAMPLE_SUBMISSION}{error}")
 
 
-def _read(raw: Path, name: str, columns: list[str]) -> Table:
+def _sample_error(lines: list[bytes], rows: int) -> str | None:
+    numbered = ((number, line.split(b",")) for number, line in enumerate(lines, start=1) if line)
+    number, header = next(numbered, (1, [b""]))
+    if header != [name.encode() for name in SUBMISSION]:
+        found = csv_errors.quote(b",".join(header))
+        return f", line {number}: found {found}, expected {','.join(SUBMISSION)!r}"
+    if (n_rows := len(lines) - lines.count(b"") - 1) != rows:
+        return f": found {n_rows} row{'s' * (n_rows != 1)}, expected {rows}, as many as test.csv has"
+    for image_id, (number, values) in enumerate(numbered, start=1):
+        if len(values) != len(SUBMISSION):
+            return f", line {number}: found {csv_errors.count(values)}, expected {len(SUBMISSION)}"
+        if values[0] != str(image_id).encode():
+            return f", line {number}, column ImageId: found {csv_errors.quote(values[0])}, expected '{image_id}'"
+        if error := csv_errors.value_error(values[1], 9):
+            return f", line {number}, column Label: {error}"
+    return None
+
+
+def _read(raw: Path, name: str, columns: Mapping[str, int]) -> Table:
+    blocks = archive.read_blocks(raw, name)
+    pixels, labels = bytearray(), bytearray()  # they grow in place: at no time are there two copies of the rows
     try:
-        with _opened(raw, name) as stream:
-            parts, missing = zip(*_chunks(stream, columns), strict=True)
+        for rows in strict_csv.read_rows(blocks, columns):
+            pixels += rows[:, -len(PIXELS) :].tobytes()
+            labels += rows[:, 0].tobytes()
     except FileNotFoundError:
-        raise InputError(f"{raw}: {name}: missing; expected a directory or .zip that holds {name}") from None
-    except _FaultError:
-        with _opened(raw, name) as stream:
-            raise InputError(f"{raw}: {name}, {_first_fault(stream, columns)}") from None
-    table = np.concatenate(parts)
-    images = table[:, -len(PIXELS) :].reshape(-1, SIDE, SIDE)
-    return Table(images, table[:, 0].copy() if LABEL in columns else None, sum(missing))  # a view would keep it all
-
-
-@contextmanager
-def _opened(raw: Path, name: str) -> Iterator[BinaryIO]:
-    """The bytes of `name` in the directory or .zip `raw`; FileNotFoundError where there is none."""
-    try:
-        if raw.is_dir():
-            with (raw / name).open("rb") as stream:
-                yield stream
-        elif not raw.exists():
-            raise InputError(f"{raw}: missing; params.yaml's `raw` is the directory or .zip with Kaggle's files")
-        elif not zipfile.is_zipfile(raw):
-            raise InputError(f"{raw}: found no whole zip archive, expected Kaggle's download or a directory")
-        else:
-            with zipfile.ZipFile(raw) as archive:
-                if name not in archive.namelist():
-                    raise FileNotFoundError(name)
-                with archive.open(name) as stream:
-                    yield stream
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: encrypted
-        raise InputError(f"{raw}: {name}: damaged: {error}; download it again") from None
-    except (IsADirectoryError, PermissionError) as error:
-        raise InputError(f"{raw}: {name}: {error.strerror}; expected a CSV file") from None
-
-
-class _FaultError(Exception):
-    """pandas met something that Kaggle's files don't have; `_first_fault` says what and where."""
-
-
-def _chunks(stream: BinaryIO, columns: list[str]) -> Iterator[tuple[np.ndarray, int]]:
-    """The rows of the file as (at most ROWS_AT_ONCE, len(columns)) uint8, and how many values they lack."""
-    top = 9 if LABEL in columns else 255  # for the first column
-    try:
-        frames = pd.read_csv(
-            stream,
-            encoding="utf-8-sig",
-            chunksize=ROWS_AT_ONCE,
-            quoting=csv.QUOTE_NONE,  # a lone quote swallows lines
-            low_memory=False,  # else a bad value also draws a warning of mixed types
-        )
-        with frames:
-            for frame in frames:
-                missing = int(frame.isna().to_numpy().sum())
-                regular = isinstance(frame.index, pd.RangeIndex) and list(frame.columns) == columns
-                if missing or not regular or not all(kind.kind == "i" for kind in frame.dtypes):
-                    raise _FaultError
-                table = frame.to_numpy()
-                if table.min() < 0 or table.max() > 255 or table[:, 0].max() > top:
-                    raise _FaultError
-                yield table.astype(np.uint8), missing
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OverflowError) as error:
-        raise _FaultError from error
-
-
-def _first_fault(stream: BinaryIO, columns: list[str]) -> str:
-    """Read the file again, slowly: the first thing that is wrong with it, and where."""
-    inks = {str(ink) for ink in range(256)}  # looked up, not parsed: there are 33 million values
-    digits = {str(digit) for digit in range(10)}
-    with io.TextIOWrapper(stream, encoding="utf-8-sig", errors="backslashreplace") as text:
-        lines = ((number, line.rstrip("\n").split(",")) for number, line in enumerate(text, start=1) if line.strip())
-        number, header = next(lines, (1, None))
-        if header is None:
-            return "line 1: found an empty file, expected a line of column names"
-        if header != columns:
-            return f"line {number}, {_header_fault(header, columns)}"
-        for number, line in lines:
-            if len(line) != len(columns):
-                return f"line {number}: found {len(line)} values, expected {len(columns)}"
-            for column, value in zip(columns, line, strict=True):
-                if value not in (digits if column == LABEL else inks):
-                    found, top = shown(value) if value.strip() else "nothing", 9 if column == LABEL else 255
-                    return f"line {number}, column {column}: found {found}, expected a whole number from 0 to {top}"
-        return f"line {number + 1}: found no row, expected an image a line"
-
-
-def _header_fault(header: list[str], columns: list[str]) -> str:
-    if header in (PIXELS, [LABEL, *PIXELS]):
-        found, other = ("no", "test.csv") if LABEL in columns else ("a", "train.csv")
-        return f"column 1: found {found} {LABEL!r}, as {other} has: are the two files swapped?"
-    for position, (found, expected) in enumerate(zip(header, columns, strict=False), start=1):
-        if found != expected:
-            repeated = ", a second time" if found in header[: position - 1] else ""
-            return f"column {position}: found {shown(found)}{repeated}, expected {expected!r}"
-    if len(header) > len(columns):
-        return f"column {len(columns) + 1}: found {shown(header[len(columns)])}, expected no more columns"
-    return f"column {len(header) + 1}: found no more columns, expected {columns[len(header)]!r}"
+        raise InputError(f"{raw}: {name}: missing; expected a directory or .zip with {name} at its top level") from None
+    except strict_csv.InvalidCsv as error:
+        if raw.is_file():  # an archive, whose damage shows at the end: then no line of the file is to blame
+            for _ in blocks:
+                pass
+        raise InputError(f"{raw}: {name}, {error}") from None
+    images = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, SIDE, SIDE)
+    return Table(images, np.frombuffer(labels, dtype=np.uint8))

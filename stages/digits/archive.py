@@ -1,0 +1,107 @@
+"""The bytes of one of Kaggle's files, from a directory or zip archive, at a bounded cost."""
+
+import io
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from reprlib import repr
+
+from stages.digits.errors import InputError
+
+BLOCK_SIZE = 2**18  # bytes: the fastest, as what is computed from a block stays in the CPU's cache
+CONTENTS_MAX_BYTES = 2**18  # of an archive's table of contents: 5,000 files
+MAX_BYTES = 2**31  # of a file: 28 times Kaggle's train.csv
+SMALL_ARCHIVE = 100_000  # bytes: a file in a zip archive smaller than that ...
+SMALL_ARCHIVE_MAX_BYTES = 50_000_000  # ... may have that many: images compress 8-fold, but zeros 1,000-fold
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others expand without limit; Kaggle's archive has none
+
+
+def read_blocks(raw: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[bytes]:
+    """The file `name` in the directory or .zip `raw`, in blocks of at most BLOCK_SIZE bytes.
+
+    FileNotFoundError if `raw` has no such file; InputError if it can't be read, isn't a regular file, is damaged,
+    or is larger than `max_bytes`. Damage shows only once the blocks are read to the end: there the checksum stands.
+    """
+    try:
+        mode = raw.stat().st_mode
+    except (OSError, ValueError) as error:  # the latter: a NUL character in the path
+        reason = "missing" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", error)
+        raise InputError(f"{raw}: {reason}; params.yaml's `raw` is the directory or .zip with Kaggle's files") from None
+    if stat.S_ISDIR(mode):
+        yield from _read_file(raw, name, max_bytes)
+    elif stat.S_ISREG(mode):
+        yield from _read_zip(raw, name, max_bytes)
+    else:
+        raise InputError(f"{raw}: found a device, pipe or socket, expected a directory or .zip with Kaggle's files")
+
+
+def _read_file(raw: Path, name: str, max_bytes: int) -> Iterator[bytes]:
+    path = raw / name
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever, a device may never end
+            raise InputError(f"{raw}: {name}: found a directory, device, pipe or socket, expected a CSV file")
+        _check_size(raw, name, status.st_size, max_bytes)
+        with path.open("rb") as file:
+            while block := file.read(BLOCK_SIZE):
+                yield block
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(f"{raw}: {name}: {error.strerror}; expected a CSV file that can be read") from None
+
+
+def _read_zip(raw: Path, name: str, max_bytes: int) -> Iterator[bytes]:
+    try:
+        with _BoundedFile(io.FileIO(raw)) as file:
+            if not zipfile.is_zipfile(file):
+                raise zipfile.BadZipFile("not a whole zip archive")
+            if raw.stat().st_size < SMALL_ARCHIVE:
+                max_bytes = min(max_bytes, SMALL_ARCHIVE_MAX_BYTES)
+            with zipfile.ZipFile(file) as archive:
+                entry = _find_entry(archive, name)
+                _check_size(raw, name, entry.file_size, max_bytes)
+                with archive.open(entry) as stream:
+                    while block := stream.read(BLOCK_SIZE):
+                        yield block
+    except FileNotFoundError:
+        raise
+    except PermissionError as error:
+        raise InputError(f"{raw}: {error.strerror}; expected a zip archive that can be read") from None
+    except Exception as error:  # damage makes zipfile raise a dozen kinds, and only zipfile's work is done in here
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{raw}: {name}: damaged: {reason}; download it again") from None
+
+
+class _BoundedFile(io.BufferedReader):
+    """The file of an archive: zipfile would read a table of contents at once, however long the archive says it is."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > CONTENTS_MAX_BYTES:  # of data it never reads more than BLOCK_SIZE at once
+            raise zipfile.BadZipFile(f"found a table of contents of {size:,} bytes, expected a few hundred")
+        return super().read(size)
+
+
+def _find_entry(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """The entry of that name; FileNotFoundError if an archive that isn't damaged has none."""
+    names = archive.namelist()
+    if len(set(names)) < len(names):
+        raise zipfile.BadZipFile(f"found {repr(Counter(names).most_common(1)[0][0])} more than once")
+    for other in names:
+        if other.startswith(("/", "\\")) or ".." in PurePosixPath(other.replace("\\", "/")).parts:
+            raise zipfile.BadZipFile(f"found {repr(other)}, a path that leads out of the archive")
+    if name not in names:
+        for entry in archive.infolist():  # opening compares its two names: where they differ, one is damaged
+            archive.open(entry).close()
+        raise FileNotFoundError(name)
+    entry = archive.getinfo(name)
+    if entry.compress_type not in METHODS:
+        raise zipfile.BadZipFile(f"found compression method {entry.compress_type}, expected deflate")
+    return entry
+
+
+def _check_size(raw: Path, name: str, size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise InputError(f"{raw}: {name}: found {size:,} bytes, expected at most {max_bytes:,}")
