@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix as count_pairs
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
-from stages.digits import dataset, drawing, ensemble
+from stages.digits import dataset, drawing, ensemble, errors, files
 from stages.digits.dataset import Labels, Probabilities, Rows
 
 METRICS = Path("metrics/evaluate.json")
@@ -81,7 +81,7 @@ def most_confident_errors(probabilities: Probabilities, labels: Labels) -> Rows:
 
 
 def write_table(name: str, table: pd.DataFrame) -> None:
-    table.round(5).to_csv(PLOTS / f"{name}.csv", index=False, lineterminator="\n")
+    files.write_text(PLOTS / f"{name}.csv", table.round(5).to_csv(index=False, lineterminator="\n"))
 
 
 def main() -> None:
@@ -93,9 +93,7 @@ def main() -> None:
     errors = most_confident_errors(probabilities, labelled.labels)
     values = metrics(result, history)
 
-    METRICS.parent.mkdir(parents=True, exist_ok=True)
-    PLOTS.mkdir(parents=True, exist_ok=True)
-    METRICS.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    files.write_text(METRICS, json.dumps(values, indent=2) + "\n")
     write_table("history", history.drop(columns="member").groupby("epoch", as_index=False).mean())
     write_table("confusion_matrix", pairs)
     write_table("per_class", per_class(predicted, labelled.labels))
@@ -113,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from stages.digits import dataset, drawing, kaggle, params
+from stages.digits import dataset, drawing, errors, files, kaggle, params
 
 METRICS = Path("metrics/prepare.json")
 PLOTS = Path("plots")
@@ -21,7 +21,7 @@ class Prepare(params.Section):
     folds: Annotated[int, Field(ge=2, le=50)]
 
 
-def statistics(labelled: kaggle.Table, unlabelled: kaggle.Table) -> dict[str, float]:
+def statistics(labelled: kaggle.LabelledTable, unlabelled: kaggle.Table) -> dict[str, float]:
     """The exploration as flat numbers; pixels are ink 0–255."""
     counts = np.bincount(labelled.labels, minlength=dataset.DIGITS)
     chunks = np.array_split(labelled.images, 1 + len(labelled.images) // 10_000)  # bincount takes 8 bytes a pixel
@@ -61,13 +61,11 @@ def main() -> None:
     folds = dataset.assign_folds(labelled.labels, settings.folds, settings.seed)
     metrics = statistics(labelled, unlabelled)
 
-    for path in (dataset.LABELLED, METRICS, PLOTS / "samples.png"):
-        path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_labelled(dataset.LABELLED, dataset.Labelled(labelled.images, labelled.labels, folds))
     dataset.save_unlabelled(dataset.UNLABELLED, unlabelled.images)
-    METRICS.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    files.write_text(METRICS, json.dumps(metrics, indent=2) + "\n")
     balance = pd.DataFrame({"digit": range(dataset.DIGITS), "rows": np.bincount(labelled.labels)})
-    balance.to_csv(PLOTS / "class_balance.csv", index=False, lineterminator="\n")
+    files.write_text(PLOTS / "class_balance.csv", balance.to_csv(index=False, lineterminator="\n"))
     drawing.save(drawing.samples(labelled.images, labelled.labels), PLOTS / "samples.png")
     print("\n".join(f"{name:22}{value:>12}" for name, value in metrics.items()))
     for warning in warnings(metrics):
@@ -75,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main)

@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import Field
 from sklearn.datasets import load_digits
 
-from stages.digits import kaggle, params
+from stages.digits import errors, kaggle, params
 from stages.digits.dataset import DIGITS, SIDE
 
 SAMPLE = Path("data/sample")
@@ -39,7 +39,6 @@ def main() -> None:
     unlabelled = random.permutation(rows[:, settings.labelled_per_digit :].ravel())
     images = np.stack([upscale(scan) for scan in scans.images])
 
-    SAMPLE.mkdir(parents=True, exist_ok=True)
     kaggle.write_table(SAMPLE / "train.csv", kaggle.Table(images[labelled], scans.target[labelled]))
     kaggle.write_table(SAMPLE / "test.csv", kaggle.Table(images[unlabelled], None))
     kaggle.write_submission(SAMPLE / "sample_submission.csv", np.zeros(len(unlabelled), dtype=np.uint8))
@@ -47,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main)

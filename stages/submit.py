@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.digits import dataset, ensemble, kaggle, params
+from stages.digits import dataset, ensemble, errors, kaggle, params
 
 SUBMISSION = Path("data/submission.csv")
 
@@ -12,10 +12,9 @@ def main() -> None:
     reference = dataset.load_labelled(dataset.LABELLED)
     kaggle.check_against_sample(params.raw(), len(images))
     digits = ensemble.predict(images, reference, ensemble.load_members()).argmax(axis=1)
-    SUBMISSION.parent.mkdir(parents=True, exist_ok=True)
     kaggle.write_submission(SUBMISSION, digits)
     print(f"wrote {SUBMISSION}: {len(digits)} predicted digits")
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main)

@@ -5,7 +5,7 @@ import time
 
 import pandas as pd
 
-from stages.digits import cluster, dataset, params
+from stages.digits import cluster, dataset, errors, files, params
 from stages.digits.recipe import EpochMetrics, Recipe
 
 
@@ -52,13 +52,12 @@ def main() -> None:
     progress = Progress(recipe.members, len(unfinished), recipe.epochs)
     members = cluster.train_members(labelled, recipe, progress, print)
 
-    dataset.MODELS.mkdir(parents=True, exist_ok=True)
     for index, member in enumerate(members):
-        dataset.model_path(index).write_bytes(member.model)
+        files.write_bytes(dataset.model_path(index), member.model)
     history = pd.DataFrame([row for member in members for row in member.history])
-    history.to_csv(dataset.MODELS / "history.csv", index=False, lineterminator="\n")
+    files.write_text(dataset.MODELS / "history.csv", history.to_csv(index=False, lineterminator="\n"))
     shutil.rmtree(cluster.CACHE_DIR)  # only now: until here an interrupted run loses no finished member
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main, "finished members are kept; run `dvc repro` to train the others")

@@ -1,33 +1,29 @@
 """Keras on TensorFlow, on one thread of a CPU, without the start-up chatter: import both from here.
 
-The number of threads and the kind of device change the order of sums, and so the bits of every result;
-they are the same in every process that imports this. TensorFlow takes these settings only before it
-first runs, hence at import. So does the instruction set: every CPU is asked for that which all of today's have.
+The number of threads and the kind of device change the order of sums, and so the bits of every result; they are the
+same in every process that imports this. TensorFlow takes these settings only before it first runs, hence at import.
 """
 
 import ctypes
 import os
-import tempfile
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-os.environ["TF_ENABLE_ONEDNN_OPTS"] = (
-    "1"  # TensorFlow's default depends on the CPU; on AVX2 this trains 1.5 times as fast
-)
-os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"  # with AVX-512 a step takes 0.85 of the time, to other bits
+from stages.digits import environment
+
+__all__ = ["environment", "keras", "tf"]
 
 # TensorFlow's C++ parts write straight to the descriptor that there is no GPU, before they read a log level.
 _stderr = os.dup(2)
-with tempfile.TemporaryFile() as chatter:
-    os.dup2(chatter.fileno(), 2)
-    try:
-        import keras
-        import tensorflow as tf
+_null = os.open(os.devnull, os.O_WRONLY)
+os.dup2(_null, 2)
+try:
+    import keras
+    import tensorflow as tf
 
-        tf.config.set_visible_devices([], "GPU")
-    finally:
-        os.dup2(_stderr, 2)
-        os.close(_stderr)
+    tf.config.set_visible_devices([], "GPU")
+finally:
+    os.dup2(_stderr, 2)
+    os.close(_null)
+    os.close(_stderr)
 
 tf.config.threading.set_inter_op_parallelism_threads(1)
 tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -50,5 +46,3 @@ def _batch_normalization(x, mean, variance, offset, scale, variance_epsilon, nam
 tf.nn.batch_normalization = _batch_normalization  # Keras' layer calls it by this name
 
 tf.get_logger().setLevel("ERROR")  # it warns of every new model that is asked to predict
-
-__all__ = ["keras", "tf"]

@@ -14,12 +14,14 @@ import distributed
 from dask.system import CPU_COUNT
 from distributed.system import MEMORY_LIMIT
 
+from stages.digits import files
 from stages.digits.dataset import Labelled
 from stages.digits.errors import InputError
 from stages.digits.recipe import EpochMetrics, Recipe, TrainedMember
 
 CACHE_DIR = Path("data/members")  # not an output of DVC's, which deletes those before it runs a stage
-MEMBER_SOURCES = ("backend", "dataset", "geometry", "member", "network", "recipe")  # what a member's bytes depend on
+# What a member's bytes depend on:
+MEMBER_SOURCES = ("backend", "dataset", "environment", "geometry", "member", "network", "recipe")
 LIBRARIES = ("keras", "numpy", "scikit-learn", "tensorflow")
 WORKER_MEMORY = 2 * 2**30  # bytes, more than a worker needs for a member
 DASK_CONFIG = {  # Dask's own watch over every process, 50 times a second and more, takes an eighth of a core
@@ -39,7 +41,6 @@ def train_members(
     """
     keys = cache_keys(labelled, recipe)
     to_train = [member for member, key in enumerate(keys) if _read_cached(key) is None]
-    CACHE_DIR.mkdir(parents=True, exist_ok=True)
     if to_train:
         with _client(len(to_train), log) as client:
             for member, result in _run(client, labelled, to_train, keys, recipe, on_epoch_end):
@@ -87,8 +88,8 @@ def _read_cached(key: str) -> TrainedMember | None:
 def _write_cached(key: str, trained: TrainedMember) -> None:
     """Write the model, then its history and checksum: without the second file the member isn't finished."""
     entry = {"sha256": _checksum(trained), "history": [row._asdict() for row in trained.history]}
-    _write_atomic(CACHE_DIR / f"{key}.keras", trained.model)
-    _write_atomic(CACHE_DIR / f"{key}.json", json.dumps(entry, indent=2).encode())
+    files.write_bytes(CACHE_DIR / f"{key}.keras", trained.model)
+    files.write_bytes(CACHE_DIR / f"{key}.json", json.dumps(entry, indent=2).encode())
 
 
 def _checksum(trained: TrainedMember) -> str:
@@ -194,7 +195,10 @@ def _task(data: str, recipe: dict, topic: str, expected: str) -> Callable[[int],
             return f"the worker at {worker.address} can't import this project's code ({error}): {advice}"
         if actual != expected:
             return f"the worker at {worker.address} has different code or library versions: {advice}"
-        return cluster.train_here(worker, worker.plugins[data].arrays, member, recipe, topic)
+        try:
+            return cluster.train_here(worker, worker.plugins[data].arrays, member, recipe, topic)
+        except OSError as error:  # of its disk; on its way back Dask's own errors of the network look the same
+            return f"the worker at {worker.address} failed: {error}"
 
     return train
 
@@ -223,10 +227,3 @@ def _readable_errors(scheduler: str) -> Iterator[None]:
         raise InputError(f"a member's worker died again and again, perhaps for lack of memory: {error}") from None
     except FloatingPointError as error:
         raise InputError(f"training diverged: {error}; lower train.learning_rate in params.yaml") from None
-
-
-def _write_atomic(path: Path, content: bytes) -> None:
-    """Write all of it or nothing, even when the process is killed."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
+from stages.digits import files
 from stages.digits.errors import InputError
 
 DIGITS = 10
@@ -84,7 +85,8 @@ def fingerprints(images: Images) -> npt.NDArray[np.uint64]:
 
 
 def save_labelled(path: Path, labelled: Labelled) -> None:
-    np.savez(path, **labelled._asdict())
+    with files.atomic_path(path) as temporary:
+        np.savez(temporary, **labelled._asdict())
 
 
 def load_labelled(path: Path) -> Labelled:
@@ -94,7 +96,8 @@ def load_labelled(path: Path) -> Labelled:
 
 def save_unlabelled(path: Path, images: Images) -> None:
     """Save the images in the order of test.csv."""
-    np.savez(path, images=images)
+    with files.atomic_path(path) as temporary:
+        np.savez(temporary, images=images)
 
 
 def load_unlabelled(path: Path) -> Images:

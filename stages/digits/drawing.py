@@ -2,14 +2,19 @@
 
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from stages.digits import environment, files
 from stages.digits.dataset import DIGITS, SIDE, Images, Labels
 
+matplotlib.rcdefaults()  # not the settings in a user's matplotlibrc
+
+__all__ = ["environment"]
 DOTS_PER_INCH = 120
 TRAIN, VALIDATION = "#3b6ea8", "#d1495b"
 MAX_MISCLASSIFIED = 48
@@ -17,7 +22,8 @@ MAX_MISCLASSIFIED = 48
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG without the name of the software that drew it."""
-    figure.savefig(path, dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+    with files.atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
 
 
 def samples(images: Images, labels: Labels, each: int = 16) -> Figure:

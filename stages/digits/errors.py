@@ -1,8 +1,42 @@
-"""What a person did wrong is said in one line, without a traceback."""
+"""A user's mistake, or a fault of the machine, is reported as one line without a traceback."""
+
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+MAX_MESSAGE = 500  # characters: what is wrong may be a whole file on one line
 
 
 class InputError(SystemExit):
     """A mistake in what the user gave us.
 
-    A `SystemExit` with a text: uncaught, Python prints the text and exits with 1.
+    A `SystemExit` with a text: uncaught, Python prints the text and exits with 1. The text is made one printable line.
     """
+
+    def __init__(self, message: str):
+        line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in message[: 2 * MAX_MESSAGE])
+        if len(line) > MAX_MESSAGE:
+            line = f"{line[: MAX_MESSAGE // 2]} ... {line[-MAX_MESSAGE // 4 :]}"
+        super().__init__(line)
+
+
+def run(main: Callable[[], None], advice_if_stopped: str = "run `dvc repro` to start again") -> None:
+    """Run a stage; a signal that stops it, or an error of the file system or of memory, is reported as one line."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        main()
+    except KeyboardInterrupt as stopped:
+        number = stopped.args[0] if stopped.args else signal.SIGINT
+        print(f"stopped by {signal.Signals(number).name}: {advice_if_stopped}", file=sys.stderr)
+        sys.exit(128 + number)
+    except MemoryError:
+        raise InputError("out of memory: close other programs, or train fewer members at once") from None
+    except OSError as error:  # the disk is full, a file can't be read or written, no temporary directory ...
+        where = f"{error.filename}: " if error.filename else ""
+        raise InputError(f"{where}{error.strerror or error}; nothing was left half-written") from None
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    raise KeyboardInterrupt(number)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.digits import archive, csv_errors, strict_csv
-from stages.digits.dataset import SIDE
+from stages.digits import archive, csv_errors, files, strict_csv
+from stages.digits.dataset import SIDE, Images, Labels
 from stages.digits.errors import InputError
 
 PIXELS = [f"pixel{i}" for i in range(SIDE * SIDE)]
@@ -21,33 +21,41 @@ SAMPLE_MAX_BYTES = 2**24  # 70 times Kaggle's
 class Table(NamedTuple):
     """One of Kaggle's files."""
 
-    images: np.ndarray  # (n, 28, 28) uint8, ink 0–255
-    labels: np.ndarray | None = None  # (n,) uint8, 0–9; None for test.csv
+    images: Images
+    labels: Labels | None = None  # None for test.csv
 
 
-def read_labelled(raw: Path) -> Table:
+class LabelledTable(NamedTuple):
+    """Kaggle's train.csv."""
+
+    images: Images
+    labels: Labels
+
+
+def read_labelled(raw: Path) -> LabelledTable:
     """train.csv from a directory or .zip; InputError names file, line and column of what is wrong."""
     return _read(raw, "train.csv", {LABEL: 9} | dict.fromkeys(PIXELS, 255))
 
 
 def read_unlabelled(raw: Path) -> Table:
     """test.csv from a directory or .zip, in its order; InputError as for `read_labelled`."""
-    return _read(raw, "test.csv", dict.fromkeys(PIXELS, 255))._replace(labels=None)
+    return Table(_read(raw, "test.csv", dict.fromkeys(PIXELS, 255)).images)
 
 
-def write_table(path: Path, table: Table) -> None:
+def write_table(path: Path, table: Table | LabelledTable) -> None:
     """Write `table` as Kaggle does, but with LF line ends."""
     columns = table.images.reshape(len(table.images), -1)
     names = PIXELS
     if table.labels is not None:
         columns, names = np.column_stack([table.labels, columns]), [LABEL, *PIXELS]
-    pd.DataFrame(columns, columns=names).to_csv(path, index=False, lineterminator="\n")
+    with files.atomic_path(path) as temporary:
+        pd.DataFrame(columns, columns=names).to_csv(temporary, index=False, lineterminator="\n")
 
 
 def write_submission(path: Path, predicted: np.ndarray) -> None:
     """Write the predicted digits (m,), in the order of test.csv, as `ImageId,Label` with ids from 1."""
     frame = pd.DataFrame({"ImageId": np.arange(1, len(predicted) + 1), "Label": predicted})
-    frame.to_csv(path, index=False, lineterminator="\n")
+    files.write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
 def check_against_sample(raw: Path, rows: int) -> None:
@@ -79,7 +87,7 @@ def _sample_error(lines: list[bytes], rows: int) -> str | None:
     return None
 
 
-def _read(raw: Path, name: str, columns: Mapping[str, int]) -> Table:
+def _read(raw: Path, name: str, columns: Mapping[str, int]) -> LabelledTable:
     blocks = archive.read_blocks(raw, name)
     pixels, labels = bytearray(), bytearray()  # they grow in place: at no time are there two copies of the rows
     try:
@@ -94,4 +102,4 @@ def _read(raw: Path, name: str, columns: Mapping[str, int]) -> Table:
                 pass
         raise InputError(f"{raw}: {name}, {error}") from None
     images = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, SIDE, SIDE)
-    return Table(images, np.frombuffer(labels, dtype=np.uint8))
+    return LabelledTable(images, np.frombuffer(labels, dtype=np.uint8))

@@ -3,15 +3,19 @@
 import difflib
 import re
 from pathlib import Path
-from reprlib import repr as shown
-from typing import Annotated, TypeVar
+from reprlib import repr  # a value may be very long
+from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.tokens import AliasToken, AnchorToken, DirectiveToken, TagToken
 
 from stages.digits.errors import InputError
 
 PARAMS = Path("params.yaml")
+MAX_BYTES = 2**14  # of params.yaml: ten times the committed one
+MAX_WORD = 1000  # characters without a space
+MAX_DEPTH = 20  # brackets or indicators in brackets or after each other
 
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]  # NumPy's end at 2**32: room for seed + fold
@@ -25,67 +29,91 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as people write it: PyYAML reads `1e-05`, which is what DVC writes, as a string."""
+Schema = TypeVar("Schema", bound=Section)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
-
-Declared = TypeVar("Declared", bound=Section)
-
-
-def section(name: str, declared: type[Declared]) -> Declared:
-    """Section `name` of params.yaml, checked against what the stage declared; InputError names the key."""
-    found = _all().get(name)
-    if not isinstance(found, dict):
-        raise InputError(f"{PARAMS}: {name}: found {shown(found)}, expected a section with {_listed(declared)}")
+def section(name: str, schema: type[Schema]) -> Schema:
+    """Section `name` of params.yaml, checked against `schema`; InputError names the key that is wrong."""
+    values = _read().get(name)
+    if not isinstance(values, dict):
+        raise InputError(f"{PARAMS}: {name}: found {repr(values)}, expected a section with {_field_names(schema)}")
     try:
-        return declared(**found)
-    except (ValidationError, TypeError) as error:
-        raise InputError(_explained(name, declared, error)) from None
+        return schema.model_validate(values)
+    except ValidationError as error:
+        raise InputError(_format_error(name, schema, error)) from None
 
 
 def raw() -> Path:
     """The directory or .zip with the user's CSV files."""
-    found = _all().get("raw")
-    if not isinstance(found, str) or not found:
-        raise InputError(
-            f"{PARAMS}: raw: found {shown(found)}, expected the path of a directory or .zip with train.csv"
-        )
-    return Path(found)
+    value = _read().get("raw")
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise InputError(f"{PARAMS}: raw: found {repr(value)}, expected the path of a directory or .zip with train.csv")
+    return Path(value)
 
 
-def _all() -> dict:
+def _read() -> dict[Any, Any]:
+    """params.yaml, read with DVC's parser, so that dvc.lock records the values that the stages use."""
     try:
-        loaded = yaml.load(PARAMS.read_text(encoding="utf-8"), _Loader)
+        with PARAMS.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode()
+        _check_cost(text)
+        values = YAML(typ="safe", pure=True).load(text)
     except FileNotFoundError:
         raise InputError(f"{PARAMS}: missing here: run this from the project's top folder") from None
-    except (yaml.YAMLError, ValueError) as error:  # the latter: bytes that are no text, dates that are none
-        raise InputError(f"{PARAMS}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(loaded, dict):
-        raise InputError(f"{PARAMS}: found {shown(loaded)}, expected sections")
-    return loaded
+    except UnicodeDecodeError as error:
+        raise InputError(f"{PARAMS}: not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except YAMLError as error:
+        raise InputError(_format_yaml_error(error)) from None
+    except (ValueError, RecursionError) as error:  # dates that are none, numbers without digits, deep nesting
+        raise InputError(f"{PARAMS}: not YAML that can be read: {error}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{PARAMS}: found {repr(values)}, expected sections")
+    return values
 
 
-def _listed(declared: type[Section]) -> str:
-    return ", ".join(declared.model_fields)
+def _check_cost(text: str) -> None:
+    """InputError for what takes a parser minutes, or what a file of parameters has no use for."""
+    if len(text.encode()) > MAX_BYTES:
+        raise InputError(f"{PARAMS}: found more than {MAX_BYTES:,} bytes, expected about 1,200")
+    depth = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        if re.search(rf"\S{{{MAX_WORD + 1}}}", line):
+            raise InputError(f"{PARAMS}, line {number}: found more than {MAX_WORD:,} characters without a space")
+        deepest = depth
+        for bracket in re.findall(r"[][{}]", line):
+            depth += 1 if bracket in "[{" else -1
+            deepest = max(deepest, depth)
+        indicators = re.search(r"(?:[-?:]\s+){2,}", line)
+        if deepest > MAX_DEPTH or (indicators and len(indicators[0].split()) > MAX_DEPTH):
+            raise InputError(f"{PARAMS}, line {number}: nested too deep, expected sections of `key: value`")
+    for token in YAML(typ="safe", pure=True).scan(text):
+        kinds = {AliasToken: "alias", AnchorToken: "anchor", DirectiveToken: "directive", TagToken: "tag"}
+        kind = kinds.get(type(token)) or ("merge" if getattr(token, "value", None) == "<<" else None)
+        if kind:
+            raise InputError(f"{PARAMS}, line {token.start_mark.line + 1}: found a YAML {kind}, expected a plain value")
 
 
-def _explained(name: str, declared: type[Section], error: ValidationError | TypeError) -> str:
-    if isinstance(error, TypeError):  # a key that is no string
-        return f"{PARAMS}: {name}: keys must be words, expected {_listed(declared)}"
+def _format_yaml_error(error: YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f", line {mark.line + 1}" if mark else ""
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    return f"{PARAMS}{where}: not YAML: {problem}"
+
+
+def _field_names(schema: type[Section]) -> str:
+    return ", ".join(schema.model_fields)
+
+
+def _format_error(name: str, schema: type[Section], error: ValidationError) -> str:
     # A misspelt key is also a missing one: what the user wrote comes first.
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    first = min(error.errors(), key=lambda one: one["type"] not in ("extra_forbidden", "invalid_key"))
     key = ".".join(str(part) for part in (name, *first["loc"]))
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(first["loc"][-1]), declared.model_fields, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"expected {_listed(declared)}"
+    if first["type"] in ("extra_forbidden", "invalid_key"):
+        near = difflib.get_close_matches(str(first["loc"][-1]), schema.model_fields, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"expected {_field_names(schema)}"
         return f"{PARAMS}: {key}: unknown; {hint}"
     if first["type"] == "missing":
-        return f"{PARAMS}: {key}: missing; expected {_listed(declared)}"
+        return f"{PARAMS}: {key}: missing; expected {_field_names(schema)}"
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{PARAMS}: {key}: found {shown(first['input'])}, expected {expected}"
+    return f"{PARAMS}: {key}: found {repr(first['input'])}, expected {expected}"
