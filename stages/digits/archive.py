@@ -96,7 +96,7 @@ def _check_count(file: io.BufferedReader, archive: zipfile.ZipFile) -> None:
     end = file.read()
     [expected] = struct.unpack_from("<H", end, end.rindex(b"PK\x05\x06") + 10)
     found = len(archive.infolist())
-    if expected not in (found, 0xFFFF):  # the latter: the count is in the large form of the end
+    if not found or expected not in (found, 0xFFFF):  # the latter: the count is in the large form of the end
         raise zipfile.BadZipFile(f"found {found} files in its table of contents, expected {expected}")
 
 
@@ -119,7 +119,7 @@ def _find_entry(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
 
 
 def _check_checksum(file: io.BufferedReader, entry: zipfile.ZipInfo) -> None:
-    """BadZipFile if the entry's own header has another checksum than the table of contents; zipfile takes the latter."""
+    """BadZipFile if the entry's own header has another checksum than the table of contents, which zipfile believes."""
     file.seek(entry.header_offset)
     flags, checksum = struct.unpack("<6xH6xL12x", file.read(30))
     comes_later = 0b1000
