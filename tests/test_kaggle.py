@@ -297,7 +297,7 @@ def numbered_from_1(text: str) -> str:
         (quoted, "without quotes"),
         (lambda text: quoted(text.partition("\n")[0]) + "\n" + text.partition("\n")[2], "without quotes"),
         (indexed, NO_INDEX),
-        (lambda text: indexed(text, "index"), NO_INDEX),
+        (lambda text: indexed(text, "Unnamed: 0"), NO_INDEX),
         (lambda text: indexed(quoted(text), '""'), f"without quotes, {NO_INDEX}"),
         (lambda text: text.replace(",", ";"), "commas between the values"),
         (lambda text: text.replace(",", "\t"), "commas between the values"),
@@ -308,7 +308,7 @@ def numbered_from_1(text: str) -> str:
         (lambda text: indexed(numbered_from_1(text)), f"{NO_INDEX}, with the pixels named from pixel0 on"),
     ],
     ids=[
-        "QUOTE_ALL", "R without row names", "pandas", "pandas, named", "R", "semicolons", "tabs",
+        "QUOTE_ALL", "R without row names", "pandas", "pandas, twice", "R", "semicolons", "tabs",
         "semicolons and quotes", "spaces", "spaces and quotes", "pixels from 1", "pixels from 1 and pandas",
     ],
 )  # fmt: skip
