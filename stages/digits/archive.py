@@ -2,6 +2,7 @@
 
 import io
 import stat
+import struct
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from stages.digits.errors import InputError
 
 BLOCK_SIZE = 2**18  # bytes: the fastest, as what is computed from a block stays in the CPU's cache
 CONTENTS_MAX_BYTES = 2**18  # of an archive's table of contents: 5,000 files
+END_MAX_BYTES = 22 + 2**16  # of an archive's end, with its comment
 MAX_BYTES = 2**31  # of a file: 28 times Kaggle's train.csv
 SMALL_ARCHIVE = 100_000  # bytes: a file in a zip archive smaller than that ...
 SMALL_ARCHIVE_MAX_BYTES = 50_000_000  # ... may have that many: images compress 8-fold, but zeros 1,000-fold
@@ -43,7 +45,8 @@ def _read_file(raw: Path, name: str, max_bytes: int) -> Iterator[bytes]:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever, a device may never end
             raise InputError(f"{raw}: {name}: found a directory, device, pipe or socket, expected a CSV file")
-        _check_size(raw, name, status.st_size, max_bytes)
+        if status.st_size > max_bytes:
+            raise InputError(f"{raw}: {name}: found {status.st_size:,} bytes, expected at most {max_bytes:,}")
         with path.open("rb") as file:
             while block := file.read(BLOCK_SIZE):
                 yield block
@@ -61,8 +64,11 @@ def _read_zip(raw: Path, name: str, max_bytes: int) -> Iterator[bytes]:
             if raw.stat().st_size < SMALL_ARCHIVE:
                 max_bytes = min(max_bytes, SMALL_ARCHIVE_MAX_BYTES)
             with zipfile.ZipFile(file) as archive:
+                _check_count(file, archive)
                 entry = _find_entry(archive, name)
-                _check_size(raw, name, entry.file_size, max_bytes)
+                _check_checksum(file, entry)
+                if entry.file_size > max_bytes:
+                    raise zipfile.BadZipFile(f"found {entry.file_size:,} bytes, expected at most {max_bytes:,}")
                 with archive.open(entry) as stream:
                     while block := stream.read(BLOCK_SIZE):
                         yield block
@@ -84,6 +90,16 @@ class _BoundedFile(io.BufferedReader):
         return super().read(size)
 
 
+def _check_count(file: io.BufferedReader, archive: zipfile.ZipFile) -> None:
+    """BadZipFile if zipfile found more or fewer entries than the archive's end counts, which it doesn't look at."""
+    file.seek(max(0, file.seek(0, io.SEEK_END) - END_MAX_BYTES))
+    end = file.read()
+    [expected] = struct.unpack_from("<H", end, end.rindex(b"PK\x05\x06") + 10)
+    found = len(archive.infolist())
+    if not found or expected not in (found, 0xFFFF):  # the latter: the count is in the large form of the end
+        raise zipfile.BadZipFile(f"found {found} files in its table of contents, expected {expected}")
+
+
 def _find_entry(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     """The entry of that name; FileNotFoundError if an archive that isn't damaged has none."""
     names = archive.namelist()
@@ -102,6 +118,10 @@ def _find_entry(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _check_size(raw: Path, name: str, size: int, max_bytes: int) -> None:
-    if size > max_bytes:
-        raise InputError(f"{raw}: {name}: found {size:,} bytes, expected at most {max_bytes:,}")
+def _check_checksum(file: io.BufferedReader, entry: zipfile.ZipInfo) -> None:
+    """BadZipFile if the entry's own header has another checksum than the table of contents, which zipfile believes."""
+    file.seek(entry.header_offset)
+    flags, checksum = struct.unpack("<6xH6xL12x", file.read(30))
+    comes_later = 0b1000
+    if checksum != entry.CRC and not flags & comes_later:
+        raise zipfile.BadZipFile(f"found two checksums for {entry.filename!r}")

@@ -33,6 +33,8 @@ def _header_hint(text: str, columns: list[str]) -> str:
     fixes = ["commas between the values"] if separator != "," else []
     if '"' in text or "'" in text:
         fixes.append("without quotes")
+    if any(name != name.strip(" ") for name in text.split(separator)):
+        fixes.append("without spaces")
     if len(names) == len(columns) + 1:
         fixes.append("without an index column (index=False in pandas, row.names=FALSE in R)")
         names = names[1:]
