@@ -132,3 +132,39 @@ def test_arrays_saved_twice_are_the_same_bytes(tmp_path, labelled):
         dataset.save_unlabelled(tmp_path / f"{name}-unlabelled.npz", labelled.images)
     assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
     assert (tmp_path / "first-unlabelled.npz").read_bytes() == (tmp_path / "second-unlabelled.npz").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": np.zeros((6, 28, 28))}, "expected"),
+        ({"images": np.zeros((6, 28, 27), np.uint8)}, "expected"),
+        ({"labels": np.zeros(5, np.uint8)}, "expected"),
+        ({"labels": np.full(6, 10, np.uint8)}, "found label 10, expected 0 to 9"),
+        ({"folds": np.array([None] * 6)}, "damaged"),
+    ],
+)
+def test_prepared_data_that_was_altered_is_rejected_by_name(tmp_path, change, message):
+    arrays = {
+        "images": np.zeros((6, 28, 28), np.uint8),
+        "labels": np.zeros(6, np.uint8),
+        "folds": np.zeros(6, np.uint8),
+    }
+    path = tmp_path / "labelled.npz"
+    np.savez(path, **arrays | change)
+    with pytest.raises(InputError) as rejected:
+        dataset.load_labelled(path)
+    assert rejected.value.code.startswith(f"{path}: ")
+    assert message in rejected.value.code
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a zip archive", "truncated"])
+def test_prepared_data_that_is_missing_or_damaged_is_rejected_by_name(tmp_path, content):
+    path = tmp_path / "unlabelled.npz"
+    dataset.save_unlabelled(path, np.zeros((6, 28, 28), np.uint8))
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:2000] if content == "truncated" else content)
+    with pytest.raises(InputError, match=r"unlabelled\.npz: (missing|damaged)"):
+        dataset.load_unlabelled(path)

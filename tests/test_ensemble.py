@@ -1,11 +1,14 @@
 """From images to probabilities, with stand-ins for networks that predict what the test says."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stages.digits import dataset, ensemble, neighbours
+from stages.digits.backend import keras
+from stages.digits.errors import InputError
 
 
 class Fixed:
@@ -125,10 +128,71 @@ def test_new_images_are_refined_over_all_labelled_images(consulted):
     assert consulted == [([0, 1, 2], [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])]
 
 
-def test_members_are_loaded_in_order_and_nothing_else_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "MODELS", tmp_path)
-    monkeypatch.setattr(ensemble.keras.models, "load_model", lambda path: path.name)
-    for member in (10, 2, 0):
-        dataset.model_path(member).touch()
-    (tmp_path / "history.csv").touch()
-    assert ensemble.load_members() == ["member-00.keras", "member-02.keras", "member-10.keras"]
+@pytest.fixture
+def models(tmp_path, monkeypatch) -> Path:
+    """An empty folder of models."""
+    monkeypatch.setattr(dataset, "MODELS", tmp_path / "models")
+    dataset.MODELS.mkdir()
+    return dataset.MODELS
+
+
+def save(path: Path, *layers: keras.layers.Layer) -> None:
+    keras.Sequential([keras.layers.Input((28, 28), dtype="uint8"), *layers]).save(path)
+
+
+def network(bias: float) -> list[keras.layers.Layer]:
+    """Layers of a network that is right in form, with that bias."""
+    layers = keras.layers
+    return [layers.Flatten(), layers.Dense(10, "softmax", bias_initializer=keras.initializers.Constant(bias))]
+
+
+def test_members_are_loaded_in_order(models):
+    (models / "history.csv").touch()
+    for member in (1, 0):
+        save(dataset.model_path(member), *network(bias=member))
+    assert [model.get_weights()[1][0] for model in ensemble.load_members()] == [0, 1]
+
+
+def rejection() -> str:
+    with pytest.raises(InputError) as rejected:
+        ensemble.load_members()
+    assert rejected.value.code.isprintable()
+    return rejected.value.code
+
+
+def test_no_members_are_rejected(models):
+    assert rejection() == f"{models}: expected {models}/member-00.keras; remove {models}, run `dvc repro`"
+
+
+@pytest.mark.parametrize("name", ["copy.keras", "member-02.keras", "member-00 (1).keras"])
+def test_a_stray_model_is_rejected_by_name(models, name):
+    for path in (dataset.model_path(0), models / name):
+        save(path, *network(bias=0))
+    assert name in rejection()
+
+
+def test_a_member_that_would_execute_code_is_rejected(models):
+    save(dataset.model_path(0), keras.layers.Lambda(lambda images: images), *network(bias=0))
+    assert rejection().startswith(f"{models}/member-00.keras: not a trained member: ")
+
+
+@pytest.mark.usefixtures("models")
+def test_a_member_of_the_wrong_shape_is_rejected():
+    save(dataset.model_path(0), keras.layers.Flatten(), keras.layers.Dense(7))
+    assert "found (None, 28, 28) to (None, 7), expected (None, 28, 28) to (None, 10)" in rejection()
+
+
+@pytest.mark.usefixtures("models")
+def test_a_member_with_weights_that_are_not_finite_is_rejected():
+    save(dataset.model_path(0), *network(bias=float("nan")))
+    assert "found weights that are not finite" in rejection()
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text"])
+def test_a_damaged_member_is_rejected(damage):
+    path = dataset.model_path(0)
+    save(path, *network(bias=0))
+    content = {"truncated": path.read_bytes()[:-100], "empty": b"", "text": b"not a model"}[damage]
+    path.write_bytes(content)
+    assert rejection().startswith(f"{path}: not a trained member: ")

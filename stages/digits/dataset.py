@@ -1,6 +1,8 @@
 """The arrays in memory and on disk, the folds, and the paths they are stored at."""
 
 import hashlib
+import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ SIDE = 28  # pixels
 LABELLED = Path("data/prepared/labelled.npz")
 UNLABELLED = Path("data/prepared/unlabelled.npz")
 MODELS = Path("data/models")
+RERUN = "run `dvc repro`"
 
 
 Images = npt.NDArray[np.uint8]  # (n, 28, 28), ink 0–255
@@ -90,8 +93,11 @@ def save_labelled(path: Path, labelled: Labelled) -> None:
 
 
 def load_labelled(path: Path) -> Labelled:
-    with np.load(path) as stored:
-        return Labelled(**stored)
+    """The labelled images; InputError if the file holds anything else."""
+    labelled = Labelled(**_load(path, ("images", "labels", "folds")))
+    if labelled.labels.max(initial=0) >= DIGITS:
+        raise InputError(f"{path}: found label {labelled.labels.max()}, expected 0 to 9; {RERUN}")
+    return labelled
 
 
 def save_unlabelled(path: Path, images: Images) -> None:
@@ -101,9 +107,25 @@ def save_unlabelled(path: Path, images: Images) -> None:
 
 
 def load_unlabelled(path: Path) -> Images:
-    """The images in the order of test.csv."""
-    with np.load(path) as stored:
-        return stored["images"]
+    """The images in the order of test.csv; InputError if the file holds anything else."""
+    return _load(path, ("images",))["images"]
+
+
+def _load(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.uint8]]:
+    """The arrays of a file that `prepare` wrote: as many images as labels and folds, all uint8."""
+    try:
+        with path.open("rb") as file, np.load(file) as stored:  # np.load leaves a damaged file open
+            arrays = {name: stored[name] for name in names}
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; {RERUN}") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged: {error}; {RERUN}") from None
+    shapes = {name: array.shape for name, array in arrays.items()}
+    expected = {name: (len(arrays["images"]), *((SIDE, SIDE) if name == "images" else ())) for name in names}
+    if shapes != expected or any(array.dtype != np.uint8 for array in arrays.values()):
+        kinds = {name: f"{array.shape} {array.dtype}" for name, array in arrays.items()}
+        raise InputError(f"{path}: found {kinds}, expected {expected}, all uint8; {RERUN}")
+    return arrays
 
 
 def model_path(member: int) -> Path:

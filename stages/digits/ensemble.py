@@ -1,5 +1,7 @@
 """From images to probabilities: load the members, test-time augmentation, their average, k-NN where it is uncertain."""
 
+from itertools import zip_longest
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +9,7 @@ import numpy as np
 from stages.digits import dataset, neighbours
 from stages.digits.backend import keras
 from stages.digits.dataset import DIGITS, SIDE, Images, Labelled, Probabilities
+from stages.digits.errors import InputError
 
 TTA_THRESHOLD = 0.9  # of the top probability; most images are above 0.98
 PREDICT_BATCH_SIZE = 500  # larger is no faster
@@ -21,8 +24,33 @@ class OutOfFold(NamedTuple):
 
 
 def load_members() -> list[keras.Model]:
-    """The trained members, in order."""
-    return [keras.models.load_model(path) for path in dataset.model_paths()]
+    """The trained members, in order; InputError if anything else is among their files."""
+    paths = dataset.model_paths()
+    expected = [dataset.model_path(member) for member in range(max(1, len(paths)))]
+    for path, name in zip_longest(paths, expected):
+        if path != name:
+            raise InputError(f"{path or dataset.MODELS}: expected {name}; remove {dataset.MODELS}, run `dvc repro`")
+    return [_load(path) for path in paths]
+
+
+def _load(path: Path) -> keras.Model:
+    """A member, in Keras' safe mode, which executes nothing that a file holds; InputError if it is none."""
+    try:
+        model = keras.models.load_model(path, safe_mode=True)
+        problem = _problem(model)
+    except Exception as error:  # of many kinds: the file may hold anything
+        problem = str(error).partition("\n")[0]
+    if problem:
+        raise InputError(f"{path}: not a trained member: {problem}; remove {dataset.MODELS}, run `dvc repro`")
+    return model
+
+
+def _problem(model: keras.Model) -> str | None:
+    if (model.input_shape, model.output_shape) != ((None, SIDE, SIDE), (None, DIGITS)):
+        return f"found {model.input_shape} to {model.output_shape}, expected (None, 28, 28) to (None, 10)"
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        return "found weights that are not finite"
+    return None
 
 
 def out_of_fold(labelled: Labelled, members: list[keras.Model]) -> OutOfFold:

@@ -1,0 +1,96 @@
+"""Mistakes and faults are one line; files are written whole or not at all."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.digits import errors, files
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "a\0b", "\x1b[31mred", "raw \udcff byte", "x" * 392_003, "\u2028"])
+def test_a_message_is_one_short_printable_line(text):
+    message = errors.InputError(text).code
+    assert message.isprintable()
+    assert len(message) <= 500
+
+
+def python(code: str, **options: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        ("raise OSError(28, 'No space left on device', 'data/x')", "data/x: No space left on device"),
+        ("open('nothing/here')", "nothing/here: No such file or directory"),
+        ("raise MemoryError", "out of memory"),
+    ],
+)
+def test_a_fault_of_the_machine_is_one_line(fault, line):
+    done = python(f"from stages.digits import errors\ndef main(): {fault}\nerrors.run(main)")
+    assert done.returncode == 1
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback():
+    done = python("from stages.digits import errors\ndef main(): 1 / 0\nerrors.run(main)")
+    assert "Traceback" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_stage_with_one_line(number):
+    code = (
+        "import os, time\nfrom stages.digits import errors\n"
+        f"def main(): os.kill(os.getpid(), {int(number)}); time.sleep(60)\nerrors.run(main, 'advice')"
+    )
+    done = python(code)
+    assert done.returncode == 128 + number
+    assert done.stderr == f"stopped by {number.name}: advice\n"
+
+
+def test_a_file_size_limit_is_one_line_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "metrics.json"
+    path.write_text("old")
+    code = (
+        "import resource\nfrom pathlib import Path\nfrom stages.digits import errors, files\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        f"errors.run(lambda: files.write_text(Path({str(path)!r}), 5000 * 'x'))"
+    )
+    done = python(code)
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        files.write_bytes(tmp_path / "new/model.keras", b"content")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new/model.keras").read_bytes() == b"content"
+    assert stat.S_IMODE((tmp_path / "new/model.keras").stat().st_mode) == 0o666 & ~umask
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), files.atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,111 @@
+"""Only data, code and params.yaml change a run: a user's own settings don't."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STAGES = ("sample", "prepare", "train", "evaluate", "submit")
+HOSTILE = {
+    "AUTOGRAPH_VERBOSITY": "10",
+    "CUDA_VISIBLE_DEVICES": "0",
+    "KERAS_BACKEND": "jax",
+    "KERAS_MAX_EPOCHS": "1",
+    "LC_ALL": "C",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as notebooks set it; it can't be imported here
+    "OMP_NUM_THREADS": "7",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "DNNL_MAX_CPU_ISA": "SSE41",
+    "PYTHONHASHSEED": "7",
+    "PYTHONOPTIMIZE": "1",
+    "PYTHONSAFEPATH": "1",
+    "PYTHONWARNINGS": "error",
+    "TF_CPP_MIN_LOG_LEVEL": "0",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
+    "TZ": "Asia/Kathmandu",
+    "XLA_FLAGS": "--xla_cpu_enable_fast_math=true",
+}
+MATPLOTLIBRC = "text.usetex: True\nfont.size: 30\nsavefig.bbox: tight\nbackend: qtagg\naxes.grid: True\n"
+KERAS_JSON = {"floatx": "float16", "image_data_format": "channels_first", "backend": "torch", "epsilon": 1e-3}
+
+
+def run(folder: Path, small_params: str, **environment: str) -> dict[str, bytes]:
+    """The outputs of all stages, run in `folder` as dvc.yaml runs them."""
+    shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "params.yaml").write_text(small_params, encoding="utf-8")
+    before = set(folder.rglob("*"))
+    for stage in STAGES:
+        command = [sys.executable, "-E", "-m", f"stages.{stage}"]
+        done = subprocess.run(
+            command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    outputs = (path for path in set(folder.rglob("*")) - before if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in outputs}
+
+
+def test_hostile_settings_change_no_byte(tmp_path, small_params):
+    """Also another folder, with a space and letters beyond ASCII, and another umask."""
+    home = tmp_path / "home"
+    for path, text in (
+        (".keras/keras.json", json.dumps(KERAS_JSON)),
+        (".config/matplotlib/matplotlibrc", MATPLOTLIBRC),
+    ):
+        (home / path).parent.mkdir(parents=True)
+        (home / path).write_text(text, encoding="utf-8")
+    (tmp_path / "plain").mkdir()
+    expected = run(tmp_path / "plain", small_params)
+    hostile = tmp_path / "with a space, ä and 字"
+    hostile.mkdir()
+    (hostile / "matplotlibrc").write_text(MATPLOTLIBRC, encoding="utf-8")
+    umask = os.umask(0o077)
+    try:
+        outputs = run(
+            hostile, small_params, **HOSTILE, HOME=str(home), MATPLOTLIBRC=str(home / ".config/matplotlib/matplotlibrc")
+        )
+    finally:
+        os.umask(umask)
+    assert outputs.keys() == expected.keys()
+    assert [name for name in expected if outputs[name] != expected[name]] == []
+
+
+def test_a_stage_run_as_a_script_says_how_to_run_it():
+    done = subprocess.run([sys.executable, "stages/prepare.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "run it as a module, from the project's top folder: python -m stages.prepare\n"
+
+
+@pytest.fixture
+def clone(tmp_path) -> Path:
+    """A repository with this project's data/.gitignore and with DVC set up."""
+    (tmp_path / "data").mkdir()
+    shutil.copy(ROOT / "data/.gitignore", tmp_path / "data")
+    for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(command, cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def tracked(folder: Path) -> list[str]:
+    """What `git add --all` would commit under data/."""
+    subprocess.run(["git", "add", "--all"], cwd=folder, check=True)
+    done = subprocess.run(["git", "ls-files", "data"], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", ["data/train.csv", "data/mine/train.csv", "data/mine/deep/test.csv", "data/x.zip"])
+def test_no_file_that_a_user_puts_under_data_enters_git(clone, name):
+    (clone / name).parent.mkdir(parents=True, exist_ok=True)
+    (clone / name).write_text("label\n1\n")
+    assert tracked(clone) == ["data/.gitignore"]
+
+
+def test_dvc_can_track_a_users_file_under_data(clone):
+    (clone / "data/digit-recognizer.zip").write_bytes(b"zip")
+    subprocess.run([sys.executable, "-m", "dvc", "add", "-q", "data/digit-recognizer.zip"], cwd=clone, check=True)
+    assert tracked(clone) == ["data/.gitignore", "data/digit-recognizer.zip.dvc"]
