@@ -5,7 +5,7 @@ READY := .venv/ready
 COG := cog -I . -p "from benchmarks import tables" -P
 OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|evaluated_images$$|raw$$|(prepare|train)\.)
 
-.PHONY: run plots experiments test readme verify-cpu format lock clean help
+.PHONY: run plots experiments test readme verify verify-cpu format lock clean help
 
 run: $(READY) ## set up, run what has changed of the pipeline, show the metrics
 	@dvc repro
@@ -27,6 +27,9 @@ test: $(READY) ## set up, check style, types and the README's figures, run all t
 
 readme: $(READY) ## write the README's figures again from the files they come from
 	@$(COG) -r README.md
+
+verify: $(READY) ## run the pipeline from nothing in a new clone and compare every output with dvc.lock
+	@python -m benchmarks.verify
 
 verify-cpu: $(READY) ## compare the bits that this CPU makes with those of emulated ones (needs qemu-user)
 	@python -m benchmarks.verify_cpu

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmarks import compare, harness, no_gradient_steps, tables, verify_cpu, worker_scaling
+from benchmarks import compare, harness, no_gradient_steps, tables, verify, verify_cpu, worker_scaling
 from benchmarks.baselines.deotte import random_affine
 from benchmarks.presets import PRESETS
 from stages.digits import dataset, kaggle, member, network
@@ -163,3 +163,14 @@ def test_a_baseline_is_a_network_that_trains(name, drawn, monkeypatch):
     monkeypatch.setattr(baseline, "BATCH_SIZE", 20, raising=False)
     model = baseline.train(drawn.images, drawn.labels, keras.callbacks.Callback())
     assert model.predict(drawn.images, verbose=0).shape == (60, 10)
+
+
+def test_outputs_that_differ_or_are_missing_are_named():
+    table = verify.compare({"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "9"}).set_index("output")["result"]
+    assert table.to_dict() == {"a": "same", "b": "different", "c": "different"}
+
+
+def test_every_output_of_the_pipeline_is_compared():
+    pipeline = yaml.safe_load((harness.ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    outs = [out for stage in pipeline["stages"].values() for out in stage["outs"]]
+    assert verify.outputs(harness.ROOT).keys() == {out if isinstance(out, str) else next(iter(out)) for out in outs}
