@@ -18,7 +18,7 @@ import pytest
 
 from stages.digits import cluster, dataset, member
 from stages.digits.errors import InputError
-from stages.digits.recipe import EpochMetrics, TrainedMember
+from stages.digits.recipe import EpochMetrics, Recipe, TrainedMember
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 120  # seconds, until a test gives up waiting for another process
@@ -209,10 +209,7 @@ def test_a_damaged_cached_member_is_trained_again(labelled, recipe, expected, da
 
 def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(folder, labelled, recipe, expected):
     """Killed after the first reported epoch: each member has two, so none but the cached one is surely finished."""
-    dataset.LABELLED.parent.mkdir(parents=True)
-    dataset.save_labelled(dataset.LABELLED, labelled)
-    settings = "\n".join(f"  {key}: {value}" for key, value in recipe.model_dump().items())
-    Path("params.yaml").write_text(f"train:\n{settings}\n", encoding="utf-8")
+    prepare_project(labelled, recipe)
     cluster.CACHE_DIR.mkdir(parents=True)
     keys = cluster.cache_keys(labelled, recipe)
     cluster._write_cached(keys[0], expected[0])
@@ -226,6 +223,36 @@ def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(
     assert f"{3 - left} of 3 members were finished by an earlier run" in (folder / "second.log").read_text()
     assert [path.read_bytes() for path in dataset.model_paths()] == [member.model for member in expected]
     assert not cluster.CACHE_DIR.exists()
+
+
+def prepare_project(labelled: dataset.Labelled, recipe: Recipe) -> None:
+    """What the stage `train` reads, in the current folder."""
+    dataset.LABELLED.parent.mkdir(parents=True)
+    dataset.save_labelled(dataset.LABELLED, labelled)
+    settings = "\n".join(f"  {key}: {value}" for key, value in recipe.model_dump().items())
+    Path("params.yaml").write_text(f"train:\n{settings}\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_training_with_one_line_and_no_process_is_left(folder, labelled, recipe, number):
+    prepare_project(labelled, recipe.model_copy(update={"epochs": 500, "patience": 500}))
+    log = folder / "train.log"
+    with process("stages.train", log=log, folder=folder) as training:
+        wait_for(lambda: "epoch  1/" in log.read_text())
+        os.killpg(training.pid, number)
+        assert training.wait() == 128 + number
+        wait_for(lambda: not alive(training.pid))
+    assert f"stopped by {number.name}: finished members are kept" in log.read_text().splitlines()[-1]
+    assert "Traceback" not in log.read_text()
+
+
+def alive(group: int) -> bool:
+    """Whether any process of the group runs."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_the_client_never_imports_tensorflow():

@@ -18,7 +18,9 @@ HOSTILE = {
     "KERAS_MAX_EPOCHS": "1",
     "LC_ALL": "C",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as notebooks set it; it can't be imported here
+    "NPY_DISABLE_CPU_FEATURES": "X86_V3",
     "OMP_NUM_THREADS": "7",
+    "OPENBLAS_CORETYPE": "Prescott",
     "ONEDNN_MAX_CPU_ISA": "SSE41",
     "DNNL_MAX_CPU_ISA": "SSE41",
     "PYTHONHASHSEED": "7",
@@ -103,6 +105,24 @@ def test_no_file_that_a_user_puts_under_data_enters_git(clone, name):
     (clone / name).parent.mkdir(parents=True, exist_ok=True)
     (clone / name).write_text("label\n1\n")
     assert tracked(clone) == ["data/.gitignore"]
+
+
+def test_an_experiment_with_a_users_folder_commits_none_of_it(clone):
+    (clone / "data/mine").mkdir()
+    (clone / "data/mine/train.csv").write_text("label\n1\n")
+    (clone / "dvc.yaml").write_text("stages: {copy: {cmd: cp data/mine/train.csv out, deps: [data/mine], outs: [out]}}")
+    (clone / "params.yaml").write_text("raw: data/sample\n")
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    subprocess.run(["git", "add", "--all"], cwd=clone, check=True)
+    subprocess.run(["git", *identity, "commit", "-q", "-m", "start"], cwd=clone, check=True)
+    command = [sys.executable, "-m", "dvc", "exp", "run", "-q", "-S", "raw=data/mine"]
+    subprocess.run(command, cwd=clone, check=True, capture_output=True)
+    refs = subprocess.run(["git", "for-each-ref", "--format=%(refname)"], cwd=clone, capture_output=True, text=True)
+    experiments = [ref for ref in refs.stdout.split() if ref.startswith("refs/exps/")]
+    assert experiments
+    for ref in experiments:
+        tree = subprocess.run(["git", "ls-tree", "-r", "--name-only", ref], cwd=clone, capture_output=True, text=True)
+        assert "train.csv" not in tree.stdout
 
 
 def test_dvc_can_track_a_users_file_under_data(clone):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -161,9 +161,12 @@ def _run(
                 model, history = result
                 yield running.pop(future), TrainedMember(model, [EpochMetrics(*row) for row in history])
                 start_on_free_workers()
-        finally:
-            with suppress(KeyError):  # no worker is left that has it
-                client.unregister_worker_plugin(data)
+        except KeyboardInterrupt:  # sent to the workers as well: they are stopping
+            raise
+        except BaseException:
+            client.unregister_worker_plugin(data)
+            raise
+        client.unregister_worker_plugin(data)
 
 
 # What is sent to workers is defined inside functions: Dask then pickles it by value, so that a worker with different

@@ -34,8 +34,7 @@ def run(main: Callable[[], None], advice_if_stopped: str = "run `dvc repro` to s
     except MemoryError:
         raise InputError("out of memory: close other programs, or train fewer members at once") from None
     except OSError as error:  # the disk is full, a file can't be read or written, no temporary directory ...
-        where = f"{error.filename}: " if error.filename else ""
-        raise InputError(f"{where}{error.strerror or error}; nothing was left half-written") from None
+        raise InputError(f"{error.filename or type(error).__name__}: {error.strerror or error}") from None
 
 
 def _stop(number: int, _: FrameType | None) -> None:

@@ -18,6 +18,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read it
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a write that fails, on a full disk say, doesn't know its file
+        temporary.unlink(missing_ok=True)
+        raise
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
