@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -51,10 +52,11 @@ class _PeakMemory(threading.Thread):
         self.process, self.peak_mib = psutil.Process(pid), 0.0
 
     def run(self) -> None:
-        while self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE:
-            total = sum(_unshared_bytes(process) for process in [self.process, *self.process.children(recursive=True)])
-            self.peak_mib = max(self.peak_mib, total / 2**20)
-            time.sleep(POLL_SECONDS)
+        with suppress(psutil.NoSuchProcess):  # it may end at any moment
+            while self.process.status() != psutil.STATUS_ZOMBIE:
+                processes = [self.process, *self.process.children(recursive=True)]
+                self.peak_mib = max(self.peak_mib, sum(map(_unshared_bytes, processes)) / 2**20)
+                time.sleep(POLL_SECONDS)
 
 
 def _unshared_bytes(process: psutil.Process) -> int:
