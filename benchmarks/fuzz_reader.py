@@ -33,7 +33,8 @@ TOKENS = [
     b"\xff", b"\xff\xfe", b"\xef\xbb\xbf", b"\xc2\xa0", b"\xc2\x85", b"\xe2\x80\xa8", b"\xd9\xa3",
     b"9" * 400, b"," * 9000, b"\n" * 999,
 ]  # fmt: skip
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+PLAIN = re.compile(rb"0|[1-9][0-9]{0,2}")
+METHODS = [zipfile.ZIP_STORED] * 6 + [zipfile.ZIP_DEFLATED] * 12 + [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 SIDES = (2, 2, 2, 28)  # the small width more often: it takes a twentieth of the time
 
 
@@ -52,7 +53,7 @@ def obvious_rows(content: bytes, columns: dict[str, int]) -> list[list[int]] | t
         if len(values) != len(columns):
             return number, None
         for value, (name, greatest) in zip(values, columns.items(), strict=True):
-            if not re.fullmatch(rb"0|[1-9][0-9]{0,2}", value) or int(value) > greatest:
+            if not PLAIN.fullmatch(value) or int(value) > greatest:
                 return number, name
     return [[int(value) for value in values] for _, values in numbered]
 
@@ -130,7 +131,7 @@ def problem(answer: np.ndarray | str, expected: list[list[int]] | tuple[int, str
 
 
 def try_one(rng: random.Random, folder: Path) -> tuple[str, bytes, str | None, float]:
-    """Make one input and read it: its kind, its bytes, what is wrong with the answer if anything is, CPU seconds."""
+    """Make one input and read it: its kind, its bytes, what is wrong with the answer if anything is, seconds."""
     kind = rng.choice(("csv", "csv in zip", "zip", "zip with sample"))
     name = rng.choice(("train.csv", "test.csv"))
     archive.BLOCK_SIZE = rng.choice((10, 100, 1000, 2**18))
@@ -151,12 +152,16 @@ def try_one(rng: random.Random, folder: Path) -> tuple[str, bytes, str | None, f
         written = mutate(zipped({"a": b"", name: content, "b.csv": content}, rng.choice(METHODS)), rng)
         raw.write_bytes(written)
 
-    start = time.process_time()
+    start = time.perf_counter()
     try:
         answer = read(raw, name)
     except Exception:
-        return kind, written, traceback.format_exc(), time.process_time() - start
-    seconds = time.process_time() - start
+        return kind, written, traceback.format_exc(), time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    if seconds > 1:  # the machine may have been busy: asking for the CPU time takes longer than most of these files
+        start = time.process_time()
+        read(raw, name)
+        seconds = time.process_time() - start
 
     wrong = None if seconds <= 1 else f"took {seconds:.1f} s"
     if isinstance(answer, str) and (len(answer) > 1000 or len(answer.splitlines()) != 1):
@@ -190,7 +195,7 @@ def main() -> int:
     print(
         f"seed {args.seed}: {args.count:,} inputs ({', '.join(f'{n:,} {kind}' for kind, n in sorted(kinds.items()))})"
     )
-    print(f"{failures} failed, the slowest took {slowest:.3f} CPU seconds, all {time.process_time():.0f}")
+    print(f"{failures} failed, the slowest took {slowest:.3f} seconds, all {time.process_time():.0f} CPU seconds")
     return int(failures > 0)
 
 
