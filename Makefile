@@ -3,6 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)# DVC runs the `python` that is first on PATH
 READY := .venv/ready
 COG := cog -I . -p "from benchmarks import tables" -P
+GENERATED := README.md docs/reliability.md
 OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|evaluated_images$$|raw$$|(prepare|train)\.)
 
 .PHONY: run plots experiments test readme verify verify-cpu format lock clean help
@@ -19,14 +20,14 @@ plots: $(READY) ## draw DVC's plots on one page
 experiments: $(READY) ## dvc exp show, with the columns that matter
 	@dvc exp show --no-pager --only-changed --drop '$(OTHER_COLUMNS)'
 
-test: $(READY) ## set up, check style, types and the README's figures, run all tests
+test: $(READY) ## set up, check style, types and the documents' figures, run all tests
 	@ruff check && ruff format --check
 	@mypy
-	@$(COG) --check --verbosity=1 README.md
+	@$(COG) --check --verbosity=1 $(GENERATED)
 	@pytest --numprocesses auto --dist loadfile
 
-readme: $(READY) ## write the README's figures again from the files they come from
-	@$(COG) -r README.md
+readme: $(READY) ## write the documents' figures again from the files they come from
+	@$(COG) -r $(GENERATED)
 
 verify: $(READY) ## run the pipeline from nothing in a new clone and compare every output with dvc.lock
 	@python -m benchmarks.verify

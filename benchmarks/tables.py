@@ -89,3 +89,13 @@ def data_scaling() -> str:
         memory = f"{low:,}" if low == high else f"{low:,} to {high:,}"
         rows.append([what, f"{count:,}", f"{runs['cpu_seconds'].mean():.0f}", memory, str(len(runs))])
     return markdown(["stage", "rows of train.csv", "CPU s", "memory (MiB)", "runs"], rows)
+
+
+def cpus() -> str:
+    """On which CPUs training, evaluation and prediction made the same hashes as natively."""
+    table = results("verify_cpu")
+    machine = table["machine"].iloc[0]
+    rows = [[f"{machine}, native", "reference"]]
+    for cpu in table.columns.drop(["result", "native", "machine", "tensorflow"]):
+        rows.append([f"{cpu}, emulated by QEMU", f"{(table[cpu] == 'same').sum()} of {len(table)}"])
+    return markdown(["CPU", "equal hashes"], rows)

@@ -56,7 +56,7 @@ def main() -> None:
         print(f"running under {cpu}", flush=True)
         emulated[cpu] = hashes([emulator, "-cpu", cpu])
     table = compare(native, emulated)
-    table.to_csv(harness.RESULTS / "verify_cpu.csv", index=False, lineterminator="\n")
+    table.assign(**harness.machine()).to_csv(harness.RESULTS / "verify_cpu.csv", index=False, lineterminator="\n")
     print(table.to_string(index=False))
     equal = (table[list(cpus)] == "same").to_numpy()
     print(f"{equal.sum()} of {equal.size} hashes are equal to those of {harness.machine()['machine']}")
