@@ -182,7 +182,7 @@ def test_a_worker_with_different_code_is_rejected_and_leaves_nothing_behind(fold
         cluster.train_members(labelled, recipe, ignore, ignore)
     assert message in str(rejected.value)
     assert "\n" not in str(rejected.value)
-    assert not list(cluster.CACHE_DIR.iterdir())
+    assert not list(cluster.CACHE_DIR.glob("*"))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "bit flipped", "swapped", "history altered", "no history"])

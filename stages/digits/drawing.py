@@ -1,5 +1,8 @@
 """Figures for people; the numbers behind them are in the CSV files beside them."""
 
+from stages.digits import environment, files  # first: Matplotlib reads its variables when it is imported
+
+# isort: split
 from pathlib import Path
 
 import matplotlib
@@ -9,7 +12,6 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.digits import environment, files
 from stages.digits.dataset import DIGITS, SIDE, Images, Labels
 
 matplotlib.rcdefaults()  # not the settings in a user's matplotlibrc
