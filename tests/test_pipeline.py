@@ -1,6 +1,7 @@
 """The original pipeline in DVC's hands, in a clone with small parameters."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -123,14 +124,29 @@ def test_rejected_input_leaves_the_outputs_as_they_were(finished):
     assert [path.read_bytes() for path in kept] == before
 
 
-def test_changed_hyperparameters_rerun_train_and_what_follows(finished, small_params):
-    (finished / "params.yaml").write_text(small_params.replace("label_smoothing: 0.02", "label_smoothing: 0.03"))
-    log = dvc(finished, "repro")
-    assert ran(log) == ["train", "evaluate", "submit"]
-
-
-def test_going_back_restores_the_models_from_the_cache(finished, small_params):
-    (finished / "params.yaml").write_text(small_params, encoding="utf-8")
+def test_changed_hyperparameters_rerun_train_and_what_follows_and_going_back_uses_the_cache(finished, small_params):
+    params = finished / "params.yaml"
+    params.write_text(small_params.replace("label_smoothing: 0.02", "label_smoothing: 0.03"), encoding="utf-8")
+    assert ran(dvc(finished, "repro")) == ["train", "evaluate", "submit"]
+    params.write_text(small_params, encoding="utf-8")
     log = dvc(finished, "repro")
     assert "train" not in ran(log)
     assert "Stage 'train' is cached" in log
+
+
+def test_a_read_only_folder_outside_the_repository_can_be_raw(finished, small_params, tmp_path):
+    raw = tmp_path / "input/digit-recognizer"
+    shutil.copytree(finished / "data/sample", raw)
+    for path in (*raw.iterdir(), raw):
+        path.chmod(0o555)
+    before = [path.read_bytes() for path in sorted(raw.iterdir())]
+    params = finished / "params.yaml"
+    params.write_text(small_params.replace("raw: data/sample", f"raw: {raw}"), encoding="utf-8")
+    try:
+        assert ran(dvc(finished, "repro", "prepare")) == ["prepare"]
+        assert str(raw) in (finished / "dvc.lock").read_text(encoding="utf-8")
+        assert [path.read_bytes() for path in sorted(raw.iterdir())] == before
+    finally:
+        raw.chmod(0o755)
+        params.write_text(small_params, encoding="utf-8")
+        dvc(finished, "repro", "prepare")

@@ -1,4 +1,4 @@
-"""The stage prepare: the figures, the files, and what it leaves alone when it refuses."""
+"""The stage prepare: the figures, the files, and what it leaves alone when it rejects a file."""
 
 import json
 import os
