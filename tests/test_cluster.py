@@ -233,28 +233,6 @@ def prepare_project(labelled: dataset.Labelled, recipe: Recipe) -> None:
     Path("params.yaml").write_text(f"train:\n{settings}\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_training_with_one_line_and_no_process_is_left(folder, labelled, recipe, number):
-    prepare_project(labelled, recipe.model_copy(update={"epochs": 500, "patience": 500}))
-    log = folder / "train.log"
-    with process("stages.train", log=log, folder=folder) as training:
-        wait_for(lambda: "epoch  1/" in log.read_text())
-        os.killpg(training.pid, number)
-        assert training.wait() == 128 + number
-        wait_for(lambda: not alive(training.pid))
-    assert f"stopped by {number.name}: finished members are kept" in log.read_text().splitlines()[-1]
-    assert "Traceback" not in log.read_text()
-
-
-def alive(group: int) -> bool:
-    """Whether any process of the group runs."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def test_the_client_never_imports_tensorflow():
     code = "import sys, stages.train; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
