@@ -8,7 +8,7 @@ OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|evaluated_images
 
 .PHONY: run plots experiments test readme verify verify-cpu format lock clean help
 
-run: $(READY) ## set up, run what has changed of the pipeline, show the metrics
+run: $(READY) ## set up, run the stages that have changed, show the metrics
 	@dvc repro
 	@echo && dvc metrics show metrics/evaluate.json
 	@echo && echo "figures:    plots/*.png, or all of them on one page: make plots"
@@ -20,25 +20,25 @@ plots: $(READY) ## draw DVC's plots on one page
 experiments: $(READY) ## dvc exp show, with the columns that matter
 	@dvc exp show --no-pager --only-changed --drop '$(OTHER_COLUMNS)'
 
-test: $(READY) ## set up, check style, types and the documents' figures, run all tests
+test: $(READY) ## set up, check style, types and the numbers in the docs, run all tests
 	@ruff check && ruff format --check
 	@mypy
 	@$(COG) --check --verbosity=1 $(GENERATED)
 	@pytest --numprocesses auto --dist loadfile
 
-readme: $(READY) ## write the documents' figures again from the files they come from
+readme: $(READY) ## regenerate the numbers in the docs from committed results
 	@$(COG) -r $(GENERATED)
 
-verify: $(READY) ## run the pipeline from nothing in a new clone and compare every output with dvc.lock
+verify: $(READY) ## run the pipeline from scratch in a new clone and compare every output with dvc.lock
 	@python -m benchmarks.verify
 
-verify-cpu: $(READY) ## compare the bits that this CPU makes with those of emulated ones (needs qemu-user)
+verify-cpu: $(READY) ## check that emulated CPUs give the same bits as this one (needs qemu-user)
 	@python -m benchmarks.verify_cpu
 
 format: $(READY) ## format the code
 	@ruff check --fix && ruff format
 
-lock: $(READY) ## write requirements.txt again from pyproject.toml (needs uv)
+lock: $(READY) ## regenerate requirements.txt from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
 	  --python-version 3.11 --group dev pyproject.toml -o requirements.txt
 
@@ -51,7 +51,7 @@ help: ## list the targets
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
 	  { echo "found $$($(PYTHON) --version 2>&1), expected Python 3.11, 3.12 or 3.13: make PYTHON=python3.12" >&2; exit 1; }
-	@echo "setting up .venv, once: about 3 GB, some minutes"
+	@echo "setting up .venv (only once): about 3 GB, a few minutes"
 	@$(PYTHON) -m venv .venv
 	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@

@@ -1,4 +1,4 @@
-"""Measure the out-of-fold predictions: metrics, tables for DVC's plots, and figures."""
+"""Evaluate the out-of-fold predictions: metrics, tables for DVC's plots, and figures."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ SMALLEST_PROBABILITY = 1e-7  # for the log loss: a float32 can be 0
 
 
 def metrics(result: ensemble.OutOfFold, history: pd.DataFrame) -> dict[str, float]:
-    """The metrics, flat and rounded; fractions are of 1; a single member has no standard deviation."""
+    """The metrics, rounded; rates are from 0 to 1. With a single member, `member_accuracy_std` is left out."""
     labelled, probabilities, member_accuracies = result
     predicted = probabilities.argmax(axis=1)
     correct = predicted == labelled.labels

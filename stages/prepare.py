@@ -1,4 +1,4 @@
-"""Read Kaggle's files, reject what is wrong with them, explore them, and assign the folds."""
+"""Read Kaggle's files or reject them, compute statistics, and assign the folds."""
 
 import json
 import math
@@ -22,7 +22,7 @@ class Prepare(params.Section):
 
 
 def statistics(labelled: kaggle.LabelledTable, unlabelled: kaggle.Table) -> dict[str, float]:
-    """The exploration as flat numbers; pixels are ink 0–255."""
+    """Statistics of the labelled and unlabelled images; pixels are ink 0–255."""
     counts = np.bincount(labelled.labels, minlength=dataset.DIGITS)
     chunks = np.array_split(labelled.images, 1 + len(labelled.images) // 10_000)  # bincount takes 8 bytes a pixel
     histogram = sum(np.bincount(chunk.ravel(), minlength=256) for chunk in chunks)  # exact, no array of floats
@@ -47,7 +47,7 @@ def statistics(labelled: kaggle.LabelledTable, unlabelled: kaggle.Table) -> dict
 def warnings(metrics: dict[str, float]) -> list[str]:
     """What a person should know before trusting an accuracy measured on these files."""
     texts = {
-        "duplicate_images": "{} images of train.csv are duplicates: folds may share them",
+        "duplicate_images": "{} images of train.csv are duplicates: copies may be in different folds",
         "conflicting_labels": "{} images of train.csv occur with different labels",
         "leaked_images": "{} images of test.csv are also in train.csv, with their labels: a leak",
     }

@@ -1,4 +1,4 @@
-"""Write data/sample, small files in Kaggle's form, from the handwritten digits that ship with scikit-learn."""
+"""Write data/sample, small files in Kaggle's format, from the handwritten digits that ship with scikit-learn."""
 
 from pathlib import Path
 from typing import Annotated

@@ -10,7 +10,7 @@ from stages.digits.recipe import EpochMetrics, Recipe
 
 
 class Progress:
-    """Prints a line after each epoch: how far training is, how good, how much longer."""
+    """Prints a line after each epoch: progress, metrics and the time left."""
 
     def __init__(self, members: int, unfinished: int, epochs: int):
         self.members, self.epochs = members, epochs
@@ -35,7 +35,7 @@ class Progress:
         )
 
     def _left(self) -> str:
-        """Members that run in parallel end their first epochs together, so those measure nothing."""
+        """The time left. First epochs don't count: members that run in parallel end theirs together."""
         measured = self.done - len(self.begun)
         if not measured:
             return "estimating the time left"

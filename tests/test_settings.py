@@ -80,7 +80,7 @@ def test_hostile_settings_change_no_byte(tmp_path, small_params):
 def test_a_stage_run_as_a_script_says_how_to_run_it():
     done = subprocess.run([sys.executable, "stages/prepare.py"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "run it as a module, from the project's top folder: python -m stages.prepare\n"
+    assert done.stderr == "run the stage as a module, from the project's top folder: python -m stages.prepare\n"
 
 
 @pytest.fixture

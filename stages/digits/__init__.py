@@ -1,1 +1,1 @@
-"""What we know about digits: shared by the stages, imports none of them."""
+"""Code that the stages share; it imports none of them."""

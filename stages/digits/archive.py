@@ -1,4 +1,4 @@
-"""The bytes of one of Kaggle's files, from a directory or zip archive, at a bounded cost."""
+"""Read one of Kaggle's files from a directory or zip archive, within limits on its size and on memory."""
 
 import io
 import stat
@@ -24,7 +24,7 @@ def read_blocks(raw: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[by
     """The file `name` in the directory or .zip `raw`, in blocks of at most BLOCK_SIZE bytes.
 
     FileNotFoundError if `raw` has no such file; InputError if it can't be read, isn't a regular file, is damaged,
-    or is larger than `max_bytes`. Damage shows only once the blocks are read to the end: there the checksum stands.
+    or is larger than `max_bytes`. Damage may show only after the last block, when the checksum is compared.
     """
     try:
         mode = raw.stat().st_mode
@@ -82,7 +82,7 @@ def _read_zip(raw: Path, name: str, max_bytes: int) -> Iterator[bytes]:
 
 
 class _BoundedFile(io.BufferedReader):
-    """The file of an archive: zipfile would read a table of contents at once, however long the archive says it is."""
+    """An archive's file, with bounded reads: zipfile would read a table of contents of any length at once."""
 
     def read(self, size: int | None = -1) -> bytes:
         if size is not None and size > CONTENTS_MAX_BYTES:  # of data it never reads more than BLOCK_SIZE at once
@@ -91,7 +91,7 @@ class _BoundedFile(io.BufferedReader):
 
 
 def _check_count(file: io.BufferedReader, archive: zipfile.ZipFile) -> None:
-    """BadZipFile if zipfile found more or fewer entries than the archive's end counts, which it doesn't look at."""
+    """BadZipFile if the number of entries isn't that in the archive's end record, which zipfile doesn't check."""
     file.seek(max(0, file.seek(0, io.SEEK_END) - END_MAX_BYTES))
     end = file.read()
     [expected] = struct.unpack_from("<H", end, end.rindex(b"PK\x05\x06") + 10)
@@ -119,7 +119,7 @@ def _find_entry(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
 
 
 def _check_checksum(file: io.BufferedReader, entry: zipfile.ZipInfo) -> None:
-    """BadZipFile if the entry's own header has another checksum than the table of contents, which zipfile believes."""
+    """BadZipFile if the entry's header and the table of contents, which zipfile trusts, have different checksums."""
     file.seek(entry.header_offset)
     flags, checksum = struct.unpack("<6xH6xL12x", file.read(30))
     comes_later = 0b1000

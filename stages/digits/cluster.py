@@ -143,7 +143,7 @@ def _run(
     train = _task(data, recipe.model_dump(), topic, code_digest())
 
     def start_on_free_workers() -> None:
-        """One member per thread and no more: Dask would queue the rest where they started, beside idle workers."""
+        """At most one member per thread: Dask would queue more behind running ones while workers are idle."""
         while waiting and len(running) < max(1, sum(client.nthreads().values())):
             member = waiting.pop(0)
             future = client.submit(train, member, key=keys[member])
@@ -174,7 +174,7 @@ def _run(
 
 
 def _data_plugin(labelled: Labelled) -> distributed.WorkerPlugin:
-    """Keeps the arrays at a worker: sent once to each, also to one that joins later."""
+    """Keeps the arrays on each worker: sent once, also to a worker that joins later."""
 
     class Data(distributed.WorkerPlugin):
         arrays = tuple(labelled)
@@ -183,7 +183,7 @@ def _data_plugin(labelled: Labelled) -> distributed.WorkerPlugin:
 
 
 def _task(data: str, recipe: dict, topic: str, expected: str) -> Callable[[int], tuple[bytes, list] | str]:
-    """The function that trains a member at a worker: its model and history, or a line that says why it can't."""
+    """The function that trains a member on a worker. It returns model and history, or a line that says why it can't."""
 
     def train(member: int) -> tuple[bytes, list] | str:
         import distributed
@@ -209,7 +209,7 @@ def _task(data: str, recipe: dict, topic: str, expected: str) -> Callable[[int],
 def train_here(
     worker: distributed.Worker, arrays: tuple, member: int, recipe: dict, topic: str
 ) -> tuple[bytes, list[tuple]]:
-    """Train a member at this worker; each epoch's metrics are logged as an event of `topic`."""
+    """Train a member on this worker; each epoch's metrics are logged as an event of `topic`."""
     from stages.digits.member import fit  # here, since only workers need TensorFlow, which takes seconds to import
 
     trained = fit(Labelled(*arrays), member, Recipe(**recipe), lambda epoch: worker.log_event(topic, list(epoch)))
@@ -218,7 +218,7 @@ def train_here(
 
 @contextmanager
 def _readable_errors(scheduler: str) -> Iterator[None]:
-    """What can go wrong on a cluster, in one line."""
+    """Report errors of the cluster, and training that diverges, as one-line InputErrors."""
     try:
         yield
     except (distributed.CancelledError, OSError) as error:
@@ -227,6 +227,6 @@ def _readable_errors(scheduler: str) -> Iterator[None]:
             "finished members are kept: start it again, then run `dvc repro` again"
         ) from None
     except distributed.KilledWorker as error:
-        raise InputError(f"a member's worker died again and again, perhaps for lack of memory: {error}") from None
+        raise InputError(f"the worker of a member died repeatedly, perhaps out of memory: {error}") from None
     except FloatingPointError as error:
         raise InputError(f"training diverged: {error}; lower train.learning_rate in params.yaml") from None

@@ -25,7 +25,7 @@ def header_error(header: bytes, columns: list[str]) -> str:
 
 
 def _header_hint(text: str, columns: list[str]) -> str:
-    """What to do, where the right columns are there in the form of another tool, or those of the other file."""
+    """What to do if the columns are right but in a different tool's format, or are those of the other CSV file."""
     separator = max(",;\t", key=text.count)
     names = [name.strip(" \"'") for name in text.split(separator)]
     if names in (columns[1:], ["label", *columns]):
@@ -46,7 +46,7 @@ def _header_hint(text: str, columns: list[str]) -> str:
 
 
 def first_error(lines: bytes, number: int, columns: Mapping[str, int]) -> str:
-    """What is wrong with the first of `lines` that isn't as expected; `number` is that of the first line there."""
+    """What is wrong with the first of `lines` that isn't as expected; `number` is the line number of the first."""
     errors = (
         f"line {here}{error}"
         for here, line in enumerate(lines.split(b"\n"), start=number)

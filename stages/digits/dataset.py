@@ -29,7 +29,7 @@ Probabilities = npt.NDArray[np.floating]  # (n, 10), each row sums to 1
 
 
 class Labelled(NamedTuple):
-    """The labelled images, each assigned to the one fold that holds it out."""
+    """The labelled images, each assigned to one fold."""
 
     images: Images
     labels: Labels
@@ -45,7 +45,7 @@ class Split(NamedTuple):
 
 
 def assign_folds(labels: Labels, folds: int, seed: int) -> Folds:
-    """Stratified folds: one for each label, every digit spread evenly over them.
+    """The fold of each row, stratified: every digit is spread evenly over the folds.
 
     InputError if a digit has fewer than two rows per fold.
     """
@@ -64,7 +64,7 @@ def assign_folds(labels: Labels, folds: int, seed: int) -> Folds:
 
 
 def held_out_rows(labelled: Labelled, member: int) -> npt.NDArray[np.bool_]:
-    """Mask (n,) of the images that the member, counted from 0, never sees: one fold each, after the last the first."""
+    """Mask (n,) of the images that the member, counted from 0, never sees: one fold each, cyclically."""
     return labelled.folds == member % (int(labelled.folds.max()) + 1)
 
 

@@ -45,7 +45,7 @@ def samples(images: Images, labels: Labels, each: int = 16) -> Figure:
 
 
 def history(rows: pd.DataFrame) -> Figure:
-    """Loss and accuracy over the epochs (the columns of `EpochMetrics`): mean and, pale, range of the members."""
+    """Loss and accuracy over the epochs (the columns of `EpochMetrics`): mean and (pale) range of the members."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     epochs = rows["epoch"].max()
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):

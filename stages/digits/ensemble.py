@@ -1,4 +1,4 @@
-"""From images to probabilities: load the members, test-time augmentation, their average, k-NN where it is uncertain."""
+"""From images to probabilities: load the members, predict with TTA, average, refine uncertain predictions by k-NN."""
 
 from itertools import zip_longest
 from pathlib import Path
@@ -34,7 +34,7 @@ def load_members() -> list[keras.Model]:
 
 
 def _load(path: Path) -> keras.Model:
-    """A member, in Keras' safe mode, which executes nothing that a file holds; InputError if it is none."""
+    """Load a member in Keras' safe mode, which executes no code from the file; InputError if it isn't a member."""
     try:
         model = keras.models.load_model(path, safe_mode=True)
         problem = _problem(model)
@@ -88,7 +88,8 @@ def predict(images: Images, reference: Labelled, members: list[keras.Model]) -> 
 def predict_proba(model: keras.Model, images: Images) -> Probabilities:
     """One model's probabilities with test-time augmentation (TTA).
 
-    Where the top probability is below TTA_THRESHOLD, it is the mean over the image and its four shifts by one pixel.
+    Where the top probability is below TTA_THRESHOLD, the predictions of the image and its four shifts by one pixel
+    are averaged.
     """
     probabilities = _predict(model, images)
     uncertain = np.flatnonzero(probabilities.max(axis=1) < TTA_THRESHOLD)

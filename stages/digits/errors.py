@@ -1,4 +1,4 @@
-"""A user's mistake, or a fault of the machine, is reported as one line without a traceback."""
+"""Report a user's mistake or a system error as one line without a traceback."""
 
 import signal
 import sys
@@ -9,9 +9,9 @@ MAX_MESSAGE = 500  # characters: what is wrong may be a whole file on one line
 
 
 class InputError(SystemExit):
-    """A mistake in what the user gave us.
+    """A mistake in the user's input.
 
-    A `SystemExit` with a text: uncaught, Python prints the text and exits with 1. The text is made one printable line.
+    A `SystemExit` with a text: if nothing catches it, Python prints the text, one printable line, and exits with 1.
     """
 
     def __init__(self, message: str):
@@ -32,7 +32,7 @@ def run(main: Callable[[], None], advice_if_stopped: str = "run `dvc repro` to s
         print(f"stopped by {signal.Signals(number).name}: {advice_if_stopped}", file=sys.stderr)
         sys.exit(128 + number)
     except MemoryError:
-        raise InputError("out of memory: close other programs, or train fewer members at once") from None
+        raise InputError("out of memory: close other programs, or use fewer cores: taskset -c 0 make") from None
     except OSError as error:  # the disk is full, a file can't be read or written, no temporary directory ...
         raise InputError(f"{error.filename or type(error).__name__}: {error.strerror or error}") from None
 

@@ -45,8 +45,8 @@ def random_affine(
     """The images, each deskewed, then rotated, zoomed, shifted and sheared at random, as one transform.
 
     `skew` (n, 2) comes from `skew()`; an image with skew 0 is not deskewed. Each amount is drawn uniformly within
-    ± `rotation` degrees, ± `zoom` of the size (width and height apart), ± `shift` pixels and ± `shear` pixels across
-    per pixel down. Pixels from outside the image are 0.
+    ± `rotation` degrees, ± `zoom` of the size (width and height separately), ± `shift` pixels and ± `shear` pixels
+    across per pixel down. Pixels from outside the image are 0.
     """
     draw = random.uniform(-1, 1, (6, len(images)))
     angle = np.radians(rotation * draw[0])

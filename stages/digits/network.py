@@ -1,4 +1,4 @@
-"""The network, and how it is saved byte for byte."""
+"""The network, and how it is saved to the same bytes each time."""
 
 import io
 import json
@@ -68,7 +68,7 @@ def _convolution(name: str, filters: int, size: int, seed: int, pool: bool = Fal
 
 
 def freeze_batch_norm(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """A trained batch norm as the scale and offset per channel that it now is; any other layer as it is.
+    """Fold a trained batch norm into a fixed scale and offset per channel; return any other layer unchanged.
 
     So a saved network needs no reciprocal root, whose last bits depend on the CPU (see `backend`).
     """

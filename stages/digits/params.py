@@ -24,7 +24,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
-    """The keys a stage may have, with their types and ranges: no others, none missing, none quoted."""
+    """The keys a stage may have, with their types and ranges: no unknown, missing or quoted ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -73,7 +73,7 @@ def _read() -> dict[Any, Any]:
 
 
 def _check_cost(text: str) -> None:
-    """InputError for what takes a parser minutes, or what a file of parameters has no use for."""
+    """InputError for YAML that would take a parser minutes, or that a parameter file doesn't need."""
     if len(text.encode()) > MAX_BYTES:
         raise InputError(f"{PARAMS}: found more than {MAX_BYTES:,} bytes, expected about 1,200")
     depth = 0

@@ -1,7 +1,7 @@
-"""CSV files of small whole numbers, read fast by one strict definition.
+"""A fast reader of CSV files of small whole numbers, with one strict definition of their format.
 
-A line ends in LF, CRLF or CR. The first may follow a UTF-8 byte order mark. Blank lines, without any character, are
-skipped. The first line that isn't blank is the header, to the letter. All others have one value for each column,
+A line ends in LF, CRLF or CR. The file may start with a UTF-8 byte order mark. Empty lines are skipped.
+The first line that isn't empty is exactly the header. All others have one value for each column,
 separated by commas: a whole number from 0 to at most 255, in digits alone, without leading zeros.
 """
 
@@ -21,7 +21,7 @@ class InvalidCsv(Exception):  # noqa: N818  "Invalid" says that it is an error
 
 
 def read_rows(blocks: Iterable[bytes], columns: Mapping[str, int]) -> Iterator[np.ndarray]:
-    """The rows in parts (n, len(columns)) uint8; `columns` has the greatest value of each.
+    """The rows in parts (n, len(columns)) uint8; `columns` gives the greatest value allowed in each.
 
     InvalidCsv if the file isn't as defined, or has no row.
     """
@@ -81,7 +81,7 @@ def _after_header(parts: Iterator[bytes], columns: Mapping[str, int]) -> tuple[i
 def _parse(lines: bytes, maxima: np.ndarray) -> np.ndarray | None:
     """Whole lines as (n, len(maxima)) uint8; None if any line isn't as defined.
 
-    Each step is one look at all bytes or all values, without a loop: train.csv has 33 million values.
+    Each step is one vectorized operation on all bytes or all values: train.csv has 33 million values.
     """
     lines = b"\n" + lines  # each value is between two separators
     text = np.frombuffer(lines, dtype=np.uint8)
