@@ -190,7 +190,7 @@ def test_a_damaged_cached_member_is_trained_again(labelled, recipe, expected, da
     keys = cluster.cache_keys(labelled, recipe)
     cluster.CACHE_DIR.mkdir(parents=True)
     for key, trained in zip(keys, expected, strict=True):
-        cluster._write_cached(key, trained)
+        cluster.write_cached(key, trained)
     assert cluster.unfinished(labelled, recipe) == []
     model, history = (cluster.CACHE_DIR / f"{keys[1]}.{kind}" for kind in ("keras", "json"))
     content = model.read_bytes()
@@ -212,7 +212,7 @@ def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(
     prepare_project(labelled, recipe)
     cluster.CACHE_DIR.mkdir(parents=True)
     keys = cluster.cache_keys(labelled, recipe)
-    cluster._write_cached(keys[0], expected[0])
+    cluster.write_cached(keys[0], expected[0])
     with process("stages.train", log=folder / "first.log", folder=folder) as first:
         wait_for(lambda: "epoch  1/" in (folder / "first.log").read_text())
         kill(first)

@@ -94,7 +94,7 @@ def test_a_member_never_learns_from_its_held_out_fold(labelled, recipe, trained)
 
 def test_the_saved_weights_are_those_of_the_epoch_with_the_lowest_validation_loss(labelled, recipe, tmp_path):
     """A rate that keeps rising, far too high, makes each epoch worse than the one before."""
-    wild = recipe.model_copy(update={"epochs": 3, "learning_rate": 0.03, "warmup_fraction": 0.99})
+    wild = recipe.model_copy(update={"epochs": 3, "learning_rate": 0.3, "warmup_fraction": 0.99})
     result = member.fit(labelled, 0, wild, ignore)
     losses = [row.validation_loss for row in result.history]
     assert losses[-1] > 2 * min(losses), "the test needs an epoch that is worse than one before it"
@@ -161,7 +161,7 @@ def test_every_step_uses_its_learning_rate(labelled, recipe, monkeypatch):
     monkeypatch.setattr(member, "one_cycle", lambda recipe, steps: np.repeat([recipe.learning_rate, 0.0], steps // 2))
     weights = []
     monkeypatch.setattr(
-        member._EpochReporter,
+        member.EpochReporter,
         "on_epoch_end",
         lambda history, _epoch, _logs: weights.append([w.numpy() for w in history.model.trainable_weights]),
     )

@@ -201,7 +201,7 @@ def test_stages_read_a_scalar_as_dvc_does_or_reject_it(text):
     except dvc_yaml.YAMLFileCorruptedError:
         expected = "rejected"
     try:
-        values = repr(params._read())
+        values = repr(params.read())
     except InputError:
         values = "rejected"
     assert values in (expected, "rejected")

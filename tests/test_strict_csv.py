@@ -92,7 +92,7 @@ def test_an_invalid_file_is_rejected_with_the_line_and_column_of_its_first_error
 def test_what_is_rejected_fast_is_always_explained(lines, columns):
     content = b"".join(line + b"\n" for line in lines)
     maxima = np.array(list(columns.values()), dtype=np.uint8)
-    if strict_csv._parse(content, maxima) is None:
+    if strict_csv.parse(content, maxima) is None:
         assert csv_errors.first_error(content, 1, columns).startswith("line ")
     else:
         with pytest.raises(StopIteration):
@@ -106,7 +106,7 @@ def test_of_all_short_values_only_plain_numbers_are_accepted(greatest):
     values += [f"{i:03}" for i in range(1000)]
     plain = {str(value) for value in range(greatest + 1)}
     for value in values:
-        rows = strict_csv._parse(f"{value}\n".encode(), np.array([greatest], dtype=np.uint8))
+        rows = strict_csv.parse(f"{value}\n".encode(), np.array([greatest], dtype=np.uint8))
         assert (rows is not None and len(rows) == 1) == (value in plain)
         assert value not in plain or rows.tolist() == [[int(value)]]
 

@@ -21,7 +21,7 @@ from stages.digits.recipe import EpochMetrics, Recipe, TrainedMember
 
 CACHE_DIR = Path("data/members")  # not an output of DVC's, which deletes those before it runs a stage
 # What a member's bytes depend on:
-MEMBER_SOURCES = ("backend", "dataset", "environment", "geometry", "member", "network", "recipe")
+MEMBER_SOURCES = ("backend", "dataset", "environment", "geometry", "member", "network", "optimizer", "recipe")
 LIBRARIES = ("keras", "numpy", "scikit-learn", "tensorflow")
 WORKER_MEMORY = 2 * 2**30  # bytes, more than a worker needs for a member
 DASK_CONFIG = {  # Dask's own watch over every process, 50 times a second and more, takes an eighth of a core
@@ -44,7 +44,7 @@ def train_members(
     if to_train:
         with _client(len(to_train), log) as client:
             for member, result in _run(client, labelled, to_train, keys, recipe, on_epoch_end):
-                _write_cached(keys[member], result)
+                write_cached(keys[member], result)
     return [trained for key in keys if (trained := _read_cached(key))]
 
 
@@ -85,7 +85,7 @@ def _read_cached(key: str) -> TrainedMember | None:
         return None
 
 
-def _write_cached(key: str, trained: TrainedMember) -> None:
+def write_cached(key: str, trained: TrainedMember) -> None:
     """Write the model, then its history and checksum: without the second file the member isn't finished."""
     entry = {"sha256": _checksum(trained), "history": [row._asdict() for row in trained.history]}
     files.write_bytes(CACHE_DIR / f"{key}.keras", trained.model)

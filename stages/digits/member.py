@@ -7,6 +7,7 @@ import numpy as np
 from stages.digits import dataset, geometry, network
 from stages.digits.backend import keras, tf
 from stages.digits.dataset import Images, Rows
+from stages.digits.optimizer import Muon
 from stages.digits.recipe import EpochMetrics, Recipe, TrainedMember
 
 MAX_STEPS_PER_EXECUTION = 10  # TensorFlow makes them without returning to Python; they share a learning rate
@@ -27,7 +28,7 @@ def fit(
     executions_per_epoch = len(split.train) // (batch_size * at_once)  # leftover rows differ from epoch to epoch
     model = compile_network(recipe, member, at_once)
     deskewed = np.asarray(geometry.deskew_layer()(images[split.validation]))
-    reporter = _EpochReporter(member, on_epoch_end)
+    reporter = EpochReporter(member, on_epoch_end)
     model.fit(
         _tf_dataset(batches(images, labels, split.train, batch_size * at_once, recipe, member), batch_size),
         steps_per_epoch=executions_per_epoch * at_once,
@@ -52,16 +53,16 @@ def finished(model: keras.Sequential) -> keras.Sequential:
 
 
 def steps_per_execution(steps: int) -> int:
-    """How many of an epoch's steps TensorFlow makes at once: few in a short epoch, so the rate changes smoothly."""
+    """How many steps TensorFlow runs per call: few in a short epoch, so that the learning rate changes smoothly."""
     return max(1, min(MAX_STEPS_PER_EXECUTION, steps // 20))
 
 
 def compile_network(recipe: Recipe, member: int, steps_per_execution: int = 1) -> keras.Sequential:
-    """A new network for the member, compiled with AdamW."""
+    """A new network for the member, compiled with Muon."""
     seeds = iter(np.random.SeedSequence([recipe.seed, member]).generate_state(32).tolist())
     model = network.build(recipe.width, recipe.dropout_rate, seeds)
     model.compile(
-        optimizer=keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay),
+        optimizer=Muon(recipe.learning_rate, recipe.weight_decay),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
         steps_per_execution=steps_per_execution,
@@ -105,7 +106,7 @@ def batches(
 
 
 def _tf_dataset(chunks: Iterator[tuple[Images, np.ndarray]], batch_size: int) -> tf.data.Dataset:
-    """The chunks, each of one or several batches, cut into batches by TensorFlow: it calls Python less often."""
+    """The chunks, each of one or several batches, cut into batches by TensorFlow, to call Python less often."""
     side = dataset.SIDE
     shapes = tf.TensorSpec((None, side, side), tf.uint8), tf.TensorSpec((None, dataset.DIGITS), tf.float32)
     return tf.data.Dataset.from_generator(lambda: chunks, output_signature=shapes).rebatch(
@@ -124,7 +125,7 @@ class _LearningRates(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = next(self.rates)
 
 
-class _EpochReporter(keras.callbacks.Callback):
+class EpochReporter(keras.callbacks.Callback):
     """Collects and reports the metrics of each epoch."""
 
     def __init__(self, member: int, report: Callable[[EpochMetrics], None]):

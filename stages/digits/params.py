@@ -34,7 +34,7 @@ Schema = TypeVar("Schema", bound=Section)
 
 def section(name: str, schema: type[Schema]) -> Schema:
     """Section `name` of params.yaml, checked against `schema`; InputError names the key that is wrong."""
-    values = _read().get(name)
+    values = read().get(name)
     if not isinstance(values, dict):
         raise InputError(f"{PARAMS}: {name}: found {repr(values)}, expected a section with {_field_names(schema)}")
     try:
@@ -45,13 +45,13 @@ def section(name: str, schema: type[Schema]) -> Schema:
 
 def raw() -> Path:
     """The directory or .zip with the user's CSV files."""
-    value = _read().get("raw")
+    value = read().get("raw")
     if not isinstance(value, str) or not value or not value.isprintable():
         raise InputError(f"{PARAMS}: raw: found {repr(value)}, expected the path of a directory or .zip with train.csv")
     return Path(value)
 
 
-def _read() -> dict[Any, Any]:
+def read() -> dict[Any, Any]:
     """params.yaml, read with DVC's parser, so that dvc.lock records the values that the stages use."""
     try:
         with PARAMS.open("rb") as file:

@@ -30,7 +30,7 @@ def read_rows(blocks: Iterable[bytes], columns: Mapping[str, int]) -> Iterator[n
     number, first = _after_header(parts, columns)
     n_rows = 0
     for lines in chain([first], parts):
-        rows = _parse(lines, maxima)
+        rows = parse(lines, maxima)
         if rows is None:
             raise InvalidCsv(csv_errors.first_error(lines, number, columns))
         yield rows
@@ -78,7 +78,7 @@ def _after_header(parts: Iterator[bytes], columns: Mapping[str, int]) -> tuple[i
     raise InvalidCsv("line 1: found an empty file, expected a line of column names")
 
 
-def _parse(lines: bytes, maxima: np.ndarray) -> np.ndarray | None:
+def parse(lines: bytes, maxima: np.ndarray) -> np.ndarray | None:
     """Whole lines as (n, len(maxima)) uint8; None if any line isn't as defined.
 
     Each step is one vectorized operation on all bytes or all values: train.csv has 33 million values.
