@@ -83,6 +83,20 @@ def test_a_stage_run_as_a_script_says_how_to_run_it():
     assert done.stderr == "run the stage as a module, from the project's top folder: python -m stages.prepare\n"
 
 
+@pytest.mark.parametrize("text", ["distributed: [1", "only text", "- a list"])
+def test_a_broken_configuration_of_dask_is_one_line_that_names_the_file(tmp_path, text):
+    config = tmp_path / ".config/dask/broken.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-E", "-m", "stages.train"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert str(config) in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.fixture
 def clone(tmp_path) -> Path:
     """A repository with this project's data/.gitignore and with DVC set up."""

@@ -9,15 +9,18 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import dask
-import distributed
-from dask.system import CPU_COUNT
-from distributed.system import MEMORY_LIMIT
-
 from stages.digits import files
 from stages.digits.dataset import Labelled
 from stages.digits.errors import InputError
 from stages.digits.recipe import EpochMetrics, Recipe, TrainedMember
+
+try:
+    import dask
+    import distributed
+    from dask.system import CPU_COUNT
+    from distributed.system import MEMORY_LIMIT
+except ValueError as error:  # a file in ~/.config/dask, say, is broken
+    raise InputError(str(error).partition("\n")[0]) from None
 
 CACHE_DIR = Path("data/members")  # not an output of DVC's, which deletes those before it runs a stage
 # What a member's bytes depend on:
