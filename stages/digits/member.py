@@ -68,7 +68,10 @@ def compile_network(recipe: Recipe, member: int, steps_per_execution: int = 1) -
         steps_per_execution=steps_per_execution,
         jit_compile=False,  # on a CPU, XLA is several times slower
     )
-    model.optimizer.build(model.trainable_variables)  # otherwise the first step is traced twice
+    model.optimizer.build(model.trainable_variables)
+    blank = np.zeros((1, dataset.DIGITS), dtype=np.float32)
+    model.compute_metrics(None, blank, blank)
+    model.reset_metrics()  # now all variables exist; otherwise TensorFlow would trace the step a second time
     return model
 
 
