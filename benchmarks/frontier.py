@@ -3,7 +3,7 @@
 python -m benchmarks.frontier data/digit-recognizer.zip [--only 32x6 ...] [--seeds 1 2 3]
 
 Each member is exactly the one that the pipeline trains on the other two thirds, and predictions are those it would
-submit. A run replaces its own rows of results/frontier.csv; frontier.png shows all of them.
+submit. What results/frontier.csv has already isn't measured again; frontier.png shows all of it.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from benchmarks import compare, harness
 from stages.digits import dataset, ensemble, kaggle, member, neighbours, params
@@ -59,6 +60,12 @@ def errors(setting: str, seed: int, third: int, table: kaggle.Table) -> list[dic
     return rows
 
 
+def measured() -> set[tuple[str, int, int]]:
+    if not FRONTIER.exists():
+        return set()
+    return set(pd.read_csv(FRONTIER)[KEY[:3]].itertuples(index=False, name=None))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("raw", type=Path, help="Kaggle's download")
@@ -69,6 +76,8 @@ def main() -> None:
     for setting in arguments.only:
         for seed in arguments.seeds:
             for third in range(compare.THIRDS):
+                if (setting, seed, third) in measured():
+                    continue
                 rows = errors(setting, seed, third, table)
                 print(rows, flush=True)
                 harness.upsert(FRONTIER, rows, KEY)

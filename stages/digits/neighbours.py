@@ -6,7 +6,7 @@ import numpy as np
 
 from stages.digits.dataset import DIGITS, SIDE, Images, Labels, Probabilities
 
-KNN_THRESHOLD = 0.7  # of the top probability: below it, a prediction is uncertain
+KNN_THRESHOLD = 0.8  # of the top probability: below it, a prediction is uncertain
 TOP_K = 3  # digits, the most probable ones, whose labelled images are compared
 N_CANDIDATES = 100  # of each digit's images, the nearest by pixels, get an IDM distance
 WARP_RANGE = 2  # pixels that a pixel may move, across and down
