@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)# DVC runs the `python` that is first on PATH
 READY := .venv/ready
 COG := cog -I . -p "from benchmarks import tables" -P
-GENERATED := README.md docs/reliability.md
+GENERATED := README.md docs/model_card.md docs/reliability.md
 OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|evaluated_images$$|raw$$|(prepare|train)\.)
 
 .PHONY: run plots experiments test readme verify verify-cpu format lock clean help
