@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # for DVC, which runs the first `python`
 
 
 def run(folder: Path, *command: str, **environment: str) -> str:
     """What the command prints, both streams; AssertionError if it fails."""
     done = subprocess.run(
-        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
+        command, cwd=folder, env=os.environ | {"PATH": PATH} | environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -51,3 +52,10 @@ def identify(folder: Path) -> None:
     """Give the repository an author of commits, whatever the user has."""
     run(folder, "git", "config", "user.name", "test")
     run(folder, "git", "config", "user.email", "test@example.org")
+
+
+def with_param(text: str, name: str, value: object) -> str:
+    """The text of a params.yaml with another value for the one key of that name."""
+    changed, count = re.subn(rf"(?m)^(  {name}:) \S+", rf"\1 {value}", text)
+    assert count == 1, name
+    return changed

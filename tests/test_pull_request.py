@@ -1,7 +1,6 @@
 """What the workflow of pull requests shows of a branch; its own command is run, on a clone with two branches."""
 
 import re
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,7 +55,6 @@ def summarize(folder: Path, summary: Path, base: str) -> str:
         "GITHUB_SERVER_URL": "https://example.org",
         "GITHUB_REPOSITORY": "me/digits",
         "GITHUB_RUN_ID": "7",
-        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
     }
     run(folder, "bash", "-e", "-c", command, **service)
     return summary.read_text(encoding="utf-8")
