@@ -76,30 +76,32 @@ def search(study: optuna.Study, labelled: Labelled, recipe: Recipe, trials: int,
     """Run trials until the study has `trials` that are finished or pruned."""
 
     def objective(trial: optuna.Trial) -> float:
-        candidate, losses = suggest(trial, recipe), []
+        losses = []
         try:
-            for scores in paired.score_folds(labelled, candidate, SEARCH_FOLDS, at_once):
+            for scores in paired.score_folds(labelled, suggest(trial, recipe), SEARCH_FOLDS, at_once):
                 for score in scores:
                     trial.report(score.log_loss, score.fold)
                     losses.append(score.log_loss)
                 if len(losses) < len(SEARCH_FOLDS) and trial.should_prune():
-                    paired.forget(labelled, candidate, SEARCH_FOLDS)
                     raise optuna.TrialPruned
         except InputError as error:
             if not isinstance(error.__context__, FloatingPointError):  # that is: training diverged
                 raise
             raise optuna.TrialPruned from None
-        paired.forget(labelled, candidate, SEARCH_FOLDS)
         return float(np.mean(losses))
 
-    def report(study: optuna.Study, trial: FrozenTrial) -> None:
-        loss = f"log loss {np.mean(list(trial.intermediate_values.values()) or np.nan):.5f}"
-        folds = f"{len(trial.intermediate_values)} of {len(SEARCH_FOLDS)} folds"
-        done = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
-        print(f"{done:3}/{trials}  trial {trial.number} {trial.state.name.lower()}  {loss} on {folds}", flush=True)
+    def on_trial_end(study: optuna.Study, trial: FrozenTrial) -> None:
+        paired.forget(labelled, suggest(trial, recipe), SEARCH_FOLDS)
+        losses = list(trial.intermediate_values.values())
+        loss = f"log loss {np.mean(losses):.5f} on {len(losses)} of {len(SEARCH_FOLDS)} folds" if losses else "diverged"
+        print(f"{done(study):3}/{trials}  trial {trial.number} {trial.state.name.lower()}  {loss}", flush=True)
 
-    done = len(study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)))
-    study.optimize(objective, n_trials=max(0, trials - done), callbacks=[report])
+    study.optimize(objective, n_trials=max(0, trials - done(study)), callbacks=[on_trial_end])
+
+
+def done(study: optuna.Study) -> int:
+    """How many trials are finished or pruned."""
+    return len(study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)))
 
 
 def confirm(
