@@ -3,10 +3,10 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)# DVC runs the `python` that is first on PATH
 READY := .venv/ready
 COG := cog -I . -p "from benchmarks import tables" -P
-GENERATED := README.md docs/reliability.md
-OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|evaluated_images$$|raw$$|(prepare|train)\.)
+GENERATED := README.md docs/model_card.md docs/reliability.md
+OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evaluated_images$$|raw$$|(prepare|train)\.)
 
-.PHONY: run plots experiments test readme verify verify-cpu format lock clean help
+.PHONY: run plots experiments test search test-search readme verify verify-cpu format lock clean help
 
 run: $(READY) ## set up, run the stages that have changed, show the metrics
 	@dvc repro
@@ -26,6 +26,12 @@ test: $(READY) ## set up, check style, types and the numbers in the docs, run al
 	@$(COG) --check --verbosity=1 $(GENERATED)
 	@pytest --numprocesses auto --dist loadfile
 
+search: .venv/search ## set up Optuna, search for better training parameters, say how sure they are
+	@python -m benchmarks.search
+
+test-search: .venv/search ## set up Optuna, run the tests that need it
+	@pytest --no-cov tests/optuna_search.py
+
 readme: $(READY) ## regenerate the numbers in the docs from committed results
 	@$(COG) -r $(GENERATED)
 
@@ -38,9 +44,15 @@ verify-cpu: $(READY) ## check that emulated CPUs give the same bits as this one 
 format: $(READY) ## format the code
 	@ruff check --fix && ruff format
 
+<<<<<<< HEAD
 lock: $(READY) ## regenerate requirements.txt from pyproject.toml (needs uv)
+=======
+lock: $(READY) ## write requirements*.txt again from pyproject.toml (needs uv)
+>>>>>>> search
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
 	  --python-version 3.11 --group dev pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
+	  --python-version 3.11 --group search --constraints requirements.txt -o requirements-search.txt
 
 clean: ## remove the environment; data, models and DVC's cache stay
 	rm -rf .venv
@@ -54,4 +66,8 @@ $(READY): requirements.txt
 	@echo "setting up .venv (only once): about 3 GB, a few minutes"
 	@$(PYTHON) -m venv .venv
 	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/search: requirements-search.txt $(READY)
+	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

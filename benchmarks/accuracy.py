@@ -4,7 +4,7 @@ python -m benchmarks.accuracy data/digit-recognizer.zip [--preset quick] [--seed
 
 Runs the pipeline in a clone of what is committed, once for each seed of the training; the folds stay the same.
 A run replaces its own row of results/accuracy.csv. With the seed of params.yaml it also leaves its submission beside
-the data and, for the preset default, its pictures in results/kaggle/.
+the data and, for the preset default, some of its plots in results/kaggle/.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from benchmarks.presets import PRESETS
 from stages.digits import params
 from stages.digits.recipe import Recipe
 
-PICTURES = ("confusion_matrix.png", "history.png", "misclassified.png", "samples.png")
+PLOTS = ("confusion_matrix.csv", "confusion_matrix.png", "history.png", "misclassified.png", "samples.png")
 KEY = ["preset", "seed"]
 
 
@@ -43,10 +43,10 @@ def run(preset: str, raw: Path, folder: Path, seed: int) -> tuple[Path, harness.
 
 
 def keep_outputs(preset: str, raw: Path, clone: Path) -> None:
-    """Copy the submission beside `raw` and, for the default, the pictures to the results."""
+    """Copy the submission beside `raw` and, for the default, the plots to the results."""
     shutil.copy(clone / "data/submission.csv", raw.with_name(f"submission-{preset}.csv"))
-    for picture in PICTURES if preset == "default" else ():
-        shutil.copy(clone / "plots" / picture, harness.RESULTS / "kaggle")
+    for plot in PLOTS if preset == "default" else ():
+        shutil.copy(clone / "plots" / plot, harness.RESULTS / "kaggle")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from benchmarks import harness
 from benchmarks.presets import PRESETS
 
 KAGGLE_ROWS = 42_000  # labelled digits: all three thirds
+MIN_CONFUSIONS = 3  # of two digits, for a row of their own
 
 
 def results(name: str) -> pd.DataFrame:
@@ -66,6 +67,35 @@ def machine() -> str:
     runs = results("accuracy")
     machines, versions = " and ".join(runs["machine"].unique()), " and ".join(runs["tensorflow"].unique())
     return f"Means over runs with different training seeds, on {machines}, with TensorFlow {versions}."
+
+
+def confusions(pairs: pd.DataFrame | None = None) -> str:
+    """Which two digits the preset default confuses, either way, the most frequent first."""
+    pairs = results("kaggle/confusion_matrix") if pairs is None else pairs
+    errors = pairs[pairs["actual"] != pairs["predicted"]]
+    both = errors.groupby([errors[["actual", "predicted"]].min(axis=1), errors[["actual", "predicted"]].max(axis=1)])
+    counts = both["images"].sum().sort_values(ascending=False, kind="stable")
+    rows = [[f"{a} and {b}", str(count)] for (a, b), count in counts[counts >= MIN_CONFUSIONS].items()]
+    rest = counts[counts < MIN_CONFUSIONS].sum()
+    return markdown(
+        [f"confused digits, in {pairs['images'].sum():,} images", "errors"],
+        [*rows, ["all other pairs", str(rest)], ["**all**", f"**{counts.sum()}**"]],
+    )
+
+
+def probabilities() -> str:
+    """How good each preset's probabilities are, and what a member is worth alone: means over its runs."""
+    runs = results("accuracy")
+    names = ["log_loss", "expected_calibration_error", "macro_f1", "member_accuracy_mean"]
+    means = runs.groupby("preset")[names].mean().loc[list(PRESETS)]
+    rows = [
+        [f"**{row.Index}**", f"{row.log_loss:.4f}", f"{row.expected_calibration_error:.4f}", f"{row.macro_f1:.4f}",
+         f"{100 * row.member_accuracy_mean:.2f} %"]
+        for row in means.itertuples()
+    ]  # fmt: skip
+    return markdown(
+        ["preset", "log loss", "expected calibration error", "macro F1", "accuracy of a member alone"], rows
+    )
 
 
 def overhead() -> str:

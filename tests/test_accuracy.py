@@ -21,3 +21,10 @@ def test_kaggles_data_is_learned_well_but_not_better_than_its_labels_are(preset)
     """15 of MNIST's 10,000 test labels are wrong (Northcutt and others, 2021): above 99.85 % is a leak, not skill."""
     accuracy = RUNS.loc[RUNS["preset"] == preset, "accuracy"]
     assert accuracy.between(0.995, 0.9985).all()
+
+
+def test_the_committed_confusion_matrix_is_that_of_a_run_of_the_default():
+    pairs = pd.read_csv(ROOT / "benchmarks/results/kaggle/confusion_matrix.csv")
+    errors = pairs.loc[pairs["actual"] != pairs["predicted"], "images"].sum()
+    runs = RUNS[RUNS["preset"] == "default"]
+    assert (errors, pairs["images"].sum()) in set(zip(runs["errors"], runs["evaluated_images"], strict=True))

@@ -55,6 +55,14 @@ def test_the_comparison_lists_the_fewest_errors_first():
     assert [row.split(" ")[1] for row in tables.comparison(runs).splitlines()[2:]] == ["b", "a"]
 
 
+def test_confusions_count_both_directions_and_sum_to_all_errors():
+    counts = {(0, 0): 90, (4, 9): 2, (9, 4): 3, (1, 7): 4, (2, 3): 1}
+    pairs = pd.DataFrame([{"actual": a, "predicted": b, "images": images} for (a, b), images in counts.items()])
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in tables.confusions(pairs).splitlines()]
+    assert rows[0] == ["confused digits, in 100 images", "errors"]
+    assert rows[2:] == [["4 and 9", "5"], ["1 and 7", "4"], ["all other pairs", "1"], ["**all**", "**10**"]]
+
+
 def test_only_thirds_that_every_model_has_run_are_drawn():
     runs = pd.DataFrame([run("a", 0, 140), run("a", 1, 700), run("b", 0, 280)])
     epochs = ((0, 1, 168), (0, 2, 140), (1, 1, 840), (1, 2, 700))

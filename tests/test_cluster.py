@@ -143,8 +143,9 @@ def test_a_failed_run_leaves_no_arrays_at_the_workers(folder, labelled, recipe):
         worker(address, folder, "lasting"),
         dask.config.set({"scheduler-address": address}),
     ):
-        with pytest.raises(InputError, match="training diverged: member 0, epoch 1"):
+        with pytest.raises(InputError, match="training diverged: member 0, epoch 1") as caught:
             cluster.train_members(labelled, diverging, ignore, ignore)
+        assert isinstance(caught.value.__context__, FloatingPointError), "by which a search tells it from other errors"
         with distributed.Client(address) as client:
             (plugins,) = client.run(lambda dask_worker: list(dask_worker.plugins)).values()
     assert not [name for name in plugins if name.startswith("labelled")]

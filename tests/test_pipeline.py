@@ -6,38 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import commands
 import pytest
 import yaml
-
-ROOT = Path(__file__).parents[1]
-
-
-def run(folder: Path, *command: str) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def dvc(folder: Path, *command: str) -> str:
-    return run(folder, sys.executable, "-m", "dvc", *command)
-
-
-def ran(log: str) -> list[str]:
-    return re.findall(r"Running stage '(\w+)'", log)
+from commands import dvc, ran, run
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
-    """What `git clone` would give if all that git doesn't ignore were committed."""
-    folder = tmp_path_factory.mktemp("clone")
-    names = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
-    for name in filter(lambda name: (ROOT / name).is_file(), names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes((ROOT / name).read_bytes())
-    run(folder, "git", "init", "--quiet")
-    run(folder, "git", "add", "--all")
-    run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "--quiet", "-m", "clone")
-    return folder
+    return commands.clone(tmp_path_factory.mktemp("clone"))
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,13 @@ def test_every_link_and_image_exists(document):
         assert (path.parent / link).exists(), link
 
 
+def test_cog_checks_every_document_with_generated_figures():
+    generated = re.search(r"(?m)^GENERATED := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"))[1].split()
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    with_figures = {path for path in documents if "[[[cog" in path.read_text(encoding="utf-8")}
+    assert {ROOT / name for name in generated} == with_figures
+
+
 def test_links_to_its_own_sections_exist():
     sections = {
         re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in re.findall(r"(?m)^#+ (.+)$", README)

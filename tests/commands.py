@@ -1,0 +1,61 @@
+"""What tests of commands share: a clone to run them in, and what they print."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # for DVC, which runs the first `python`
+
+
+def run(folder: Path, *command: str, **environment: str) -> str:
+    """What the command prints, both streams; AssertionError if it fails."""
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PATH": PATH} | environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def dvc(folder: Path, *command: str) -> str:
+    return run(folder, sys.executable, "-m", "dvc", *command)
+
+
+def ran(log: str) -> list[str]:
+    """The stages that DVC says it ran."""
+    return re.findall(r"Running stage '(\w+)'", log)
+
+
+def commit(folder: Path, message: str) -> str:
+    """Commit all that git doesn't ignore; its hash."""
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "-m", message)
+    return run(folder, "git", "rev-parse", "HEAD").strip()
+
+
+def clone(folder: Path) -> Path:
+    """What `git clone` would give, on branch main, if all that git doesn't ignore were committed."""
+    names = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
+    for name in filter(lambda name: (ROOT / name).is_file(), names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    run(folder, "git", "init", "--quiet", "--initial-branch", "main")
+    identify(folder)
+    commit(folder, "clone")
+    return folder
+
+
+def identify(folder: Path) -> None:
+    """Give the repository an author of commits, whatever the user has."""
+    run(folder, "git", "config", "user.name", "test")
+    run(folder, "git", "config", "user.email", "test@example.org")
+
+
+def with_param(text: str, name: str, value: object) -> str:
+    """The text of a params.yaml with another value for the one key of that name."""
+    changed, count = re.subn(rf"(?m)^(  {name}:) \S+", rf"\1 {value}", text)
+    assert count == 1, name
+    return changed
