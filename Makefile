@@ -8,11 +8,9 @@ OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|evaluated_images
 
 .PHONY: run plots experiments test readme verify verify-cpu format lock clean help
 
-run: $(READY) ## set up, run what has changed of the pipeline, show the metrics
+run: $(READY) ## set up, run what has changed of the pipeline, say how good it is and where all is
 	@dvc repro
-	@echo && dvc metrics show metrics/evaluate.json
-	@echo && echo "figures:    plots/*.png, or all of them on one page: make plots"
-	@echo "submission: data/submission.csv"
+	@echo && python -m stages.digits.summary
 
 plots: $(READY) ## draw DVC's plots on one page
 	@dvc plots show
