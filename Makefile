@@ -8,11 +8,9 @@ OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evalu
 
 .PHONY: run plots experiments test search test-search readme verify verify-cpu format lock clean help
 
-run: $(READY) ## set up, run the stages that have changed, show the metrics
+run: $(READY) ## set up, run the stages that have changed, show accuracy and where the outputs are
 	@dvc repro
-	@echo && dvc metrics show metrics/evaluate.json
-	@echo && echo "figures:    plots/*.png, or all of them on one page: make plots"
-	@echo "submission: data/submission.csv"
+	@echo && python -m stages.digits.summary
 
 plots: $(READY) ## draw DVC's plots on one page
 	@dvc plots show
@@ -44,11 +42,7 @@ verify-cpu: $(READY) ## check that emulated CPUs give the same bits as this one 
 format: $(READY) ## format the code
 	@ruff check --fix && ruff format
 
-<<<<<<< HEAD
-lock: $(READY) ## regenerate requirements.txt from pyproject.toml (needs uv)
-=======
-lock: $(READY) ## write requirements*.txt again from pyproject.toml (needs uv)
->>>>>>> search
+lock: $(READY) ## regenerate requirements*.txt from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
 	  --python-version 3.11 --group dev pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \

@@ -1,46 +1,11 @@
 """Train the members, each on the images outside its fold, and save them as plain Keras models."""
 
 import shutil
-import time
 
 import pandas as pd
 
-from stages.digits import cluster, dataset, errors, files, params
-from stages.digits.recipe import EpochMetrics, Recipe
-
-
-class Progress:
-    """Prints a line after each epoch: progress, metrics and the time left."""
-
-    def __init__(self, members: int, unfinished: int, epochs: int):
-        self.members, self.epochs = members, epochs
-        self.total = unfinished * epochs
-        self.done = 0
-        self.begun: set[int] = set()
-        self.best = 0.0
-
-    def __call__(self, row: EpochMetrics) -> None:
-        if not self.done:
-            self.started = time.monotonic()
-        self.done += 1
-        self.begun.add(row.member)
-        self.best = max(self.best, row.validation_accuracy)
-        print(
-            f"{self.done:3}/{self.total}"
-            f"  member {row.member + 1}/{self.members}  epoch {row.epoch:2}/{self.epochs}"
-            f"  loss {row.train_loss:.4f}  accuracy {row.train_accuracy:.4f}"
-            f"  validation loss {row.validation_loss:.4f}  accuracy {row.validation_accuracy:.4f}"
-            f"  best {self.best:.4f}  {self._left()}",
-            flush=True,
-        )
-
-    def _left(self) -> str:
-        """The time left. First epochs don't count: members that run in parallel end theirs together."""
-        measured = self.done - len(self.begun)
-        if not measured:
-            return "estimating the time left"
-        seconds = (time.monotonic() - self.started) / measured * (self.total - self.done)
-        return f"at most {seconds / 60:.1f} min left"
+from stages.digits import cluster, dataset, errors, files, params, progress
+from stages.digits.recipe import Recipe
 
 
 def main() -> None:
@@ -49,8 +14,8 @@ def main() -> None:
     unfinished = cluster.unfinished(labelled, recipe)
     if len(unfinished) < recipe.members:
         print(f"{recipe.members - len(unfinished)} of {recipe.members} members were finished by an earlier run")
-    progress = Progress(recipe.members, len(unfinished), recipe.epochs)
-    members = cluster.train_members(labelled, recipe, progress, print)
+    with progress.progress(recipe.members, len(unfinished), recipe.epochs) as report:
+        members = cluster.train_members(labelled, recipe, report.on_epoch_end, report.log, report.on_member_end)
 
     for index, member in enumerate(members):
         files.write_bytes(dataset.model_path(index), member.model)

@@ -98,9 +98,10 @@ def expected(labelled, recipe) -> list[TrainedMember]:
 
 
 def test_local_workers_train_the_same_bytes(labelled, recipe, expected):
-    reported = []
-    assert cluster.train_members(labelled, recipe, reported.append, ignore) == expected
+    reported, ended = [], {}
+    assert cluster.train_members(labelled, recipe, reported.append, ignore, ended.__setitem__) == expected
     assert sorted(reported) == sorted(row for member in expected for row in member.history)
+    assert ended == {number: member.history for number, member in enumerate(expected)}
 
 
 def test_a_worker_killed_in_training_costs_a_retry_and_no_bit(folder, labelled, recipe, expected):

@@ -35,12 +35,17 @@ DASK_CONFIG = {  # Dask's own watch over every process, 50 times a second and mo
 
 
 def train_members(
-    labelled: Labelled, recipe: Recipe, on_epoch_end: Callable[[EpochMetrics], None], log: Callable[[str], None]
+    labelled: Labelled,
+    recipe: Recipe,
+    on_epoch_end: Callable[[EpochMetrics], None],
+    log: Callable[[str], None],
+    on_member_end: Callable[[int, list[EpochMetrics]], None] = lambda _member, _history: None,
 ) -> list[TrainedMember]:
     """All members, in order; those that an interrupted run finished are read from the cache.
 
     Runs on a local cluster of one-thread processes, or on the one at DASK_SCHEDULER_ADDRESS: the same members either
-    way. `on_epoch_end` is called after each epoch of each member, `log` with lines for a person.
+    way. `on_epoch_end` is called after each epoch of each member, in a thread of Dask's, `on_member_end` when a member
+    is finished, perhaps before its last epochs are reported, and `log` with lines for a person.
     """
     keys = cache_keys(labelled, recipe)
     to_train = [member for member, key in enumerate(keys) if _read_cached(key) is None]
@@ -48,6 +53,7 @@ def train_members(
         with _client(len(to_train), log) as client:
             for member, result in _run(client, labelled, to_train, keys, recipe, on_epoch_end):
                 write_cached(keys[member], result)
+                on_member_end(member, result.history)
     return [trained for key in keys if (trained := _read_cached(key))]
 
 

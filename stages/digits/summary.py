@@ -1,0 +1,36 @@
+"""What a finished run leaves, and what to do next: `make` prints it."""
+
+import json
+from pathlib import Path
+
+from stages.digits import dataset, errors, params
+
+METRICS = Path("metrics/evaluate.json")
+SUBMISSION = Path("data/submission.csv")
+SAMPLE = Path("data/sample")
+
+
+def lines(metrics: dict[str, float], members: int, predictions: int, raw: Path) -> list[str]:
+    """At most 80 columns each; `members` counts the models, `predictions` the rows of the submission."""
+    percent = "{accuracy:.2%} ± {accuracy_standard_error:.2%}".format(**metrics).replace("%", " %")
+    return [
+        f"accuracy    {percent} out of fold, {metrics['errors']:,} errors in {metrics['evaluated_images']:,} images",
+        "pictures    plots/*.png, or all on one page beside the last commit: make plots",
+        f"models      {dataset.MODELS}/*.keras: {members} network{'s' * (members != 1)}",
+        f"submission  {SUBMISSION}: {predictions:,} digits",
+        *(
+            ["next        real data in place of this sample: \"Kaggle's data\" in README.md"]
+            if raw == SAMPLE
+            else ["next        submit it:", f"kaggle competitions submit -c digit-recognizer -f {SUBMISSION} -m TEXT"]
+        ),
+    ]
+
+
+def main() -> None:
+    metrics = json.loads(METRICS.read_text(encoding="utf-8"))
+    predictions = SUBMISSION.read_text(encoding="utf-8").count("\n") - 1
+    print("\n".join(lines(metrics, len(dataset.model_paths()), predictions, params.raw())))
+
+
+if __name__ == "__main__":
+    errors.run(main)

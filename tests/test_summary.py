@@ -1,0 +1,57 @@
+"""What `make` prints at its end."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stages import evaluate, submit
+from stages.digits import dataset, summary
+
+METRICS = {"accuracy": 0.99738, "accuracy_standard_error": 0.00039, "errors": 44, "evaluated_images": 16800}
+
+
+def printed(raw: str = "data/sample", members: int = 4) -> str:
+    lines = summary.lines(METRICS, members, 28000, Path(raw))
+    assert max(map(len, lines)) <= 80
+    return "\n".join(lines)
+
+
+def test_it_states_the_accuracy_with_its_error_and_the_errors():
+    assert "99.74 % ± 0.04 % out of fold, 44 errors in 16,800 images" in printed()
+
+
+def test_it_says_where_pictures_models_and_submission_are():
+    text = printed()
+    for place in (f"{evaluate.PLOTS}/*.png", f"{dataset.MODELS}/*.keras", f"{submit.SUBMISSION}: 28,000 digits"):
+        assert place in text
+
+
+@pytest.mark.parametrize(("members", "counted"), [(1, "1 network\n"), (100, "100 networks\n")])
+def test_it_counts_the_networks(members, counted):
+    assert counted in printed(members=members)
+
+
+def test_after_the_sample_it_names_the_section_on_real_data():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert "\"Kaggle's data\" in README.md" in printed()
+    assert "## Kaggle's data\n" in readme
+
+
+def test_after_a_users_data_it_gives_the_command_that_submits():
+    assert "kaggle competitions submit -c digit-recognizer -f data/submission.csv" in printed("data/digits.zip")
+
+
+def test_it_reads_what_the_stages_wrote(empty_project, capsys):
+    for path, content in {
+        evaluate.METRICS: json.dumps(METRICS),
+        submit.SUBMISSION: "ImageId,Label\n1,7\n2,1\n",
+        dataset.model_path(0): "",
+    }.items():
+        path.parent.mkdir(parents=True)
+        path.write_text(content, encoding="utf-8")
+    summary.main()
+    written = capsys.readouterr().out
+    assert "44 errors" in written
+    assert "1 network\n" in written
+    assert "submission.csv: 2 digits" in written
