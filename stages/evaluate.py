@@ -1,6 +1,7 @@
 """Evaluate the out-of-fold predictions: metrics, tables for DVC's plots, and figures."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix as count_pairs
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
-from stages.digits import dataset, drawing, ensemble, errors, files
+from stages.digits import dataset, drawing, ensemble, errors, files, params
 from stages.digits.dataset import Labels, Probabilities, Rows
 
 METRICS = Path("metrics/evaluate.json")
@@ -80,11 +81,19 @@ def most_confident_errors(probabilities: Probabilities, labels: Labels) -> Rows:
     return errors[np.argsort(-probabilities[errors].max(axis=1), kind="stable")]
 
 
+def name_classes(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """`table` with the names of the classes in place of their labels, 0–9."""
+    names = np.array(list(classes), dtype=object)
+    columns = table.columns.intersection(["actual", "predicted", "digit"])
+    return table.assign(**{column: names[table[column]] for column in columns})
+
+
 def write_table(name: str, table: pd.DataFrame) -> None:
     files.write_text(PLOTS / f"{name}.csv", table.round(5).to_csv(index=False, lineterminator="\n"))
 
 
 def main() -> None:
+    classes = params.classes()
     result = ensemble.out_of_fold(dataset.load_labelled(dataset.LABELLED), ensemble.load_members())
     history = pd.read_csv(dataset.MODELS / "history.csv")
     labelled, probabilities, _ = result
@@ -95,13 +104,13 @@ def main() -> None:
 
     files.write_text(METRICS, json.dumps(values, indent=2) + "\n")
     write_table("history", history.drop(columns="member").groupby("epoch", as_index=False).mean())
-    write_table("confusion_matrix", pairs)
-    write_table("per_class", per_class(predicted, labelled.labels))
+    write_table("confusion_matrix", name_classes(pairs, classes))
+    write_table("per_class", name_classes(per_class(predicted, labelled.labels), classes))
     write_table("calibration", calibration(probabilities, labelled.labels))
     drawing.save(drawing.history(history), PLOTS / "history.png")
-    drawing.save(drawing.confusion_matrix(pairs), PLOTS / "confusion_matrix.png")
+    drawing.save(drawing.confusion_matrix(pairs, classes), PLOTS / "confusion_matrix.png")
     figure = drawing.misclassified(
-        labelled.images[errors], labelled.labels[errors], predicted[errors], probabilities[errors].max(axis=1)
+        labelled.images[errors], labelled.labels[errors], predicted[errors], probabilities[errors].max(axis=1), classes
     )
     drawing.save(figure, PLOTS / "misclassified.png")
     print(

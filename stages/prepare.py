@@ -56,7 +56,7 @@ def warnings(metrics: dict[str, float]) -> list[str]:
 
 def main() -> None:
     settings = params.section("prepare", Prepare)
-    raw = params.raw()
+    raw, classes = params.raw(), params.classes()
     labelled, unlabelled = kaggle.read_labelled(raw), kaggle.read_unlabelled(raw)
     folds = dataset.assign_folds(labelled.labels, settings.folds, settings.seed)
     metrics = statistics(labelled, unlabelled)
@@ -64,9 +64,9 @@ def main() -> None:
     dataset.save_labelled(dataset.LABELLED, dataset.Labelled(labelled.images, labelled.labels, folds))
     dataset.save_unlabelled(dataset.UNLABELLED, unlabelled.images)
     files.write_text(METRICS, json.dumps(metrics, indent=2) + "\n")
-    balance = pd.DataFrame({"digit": range(dataset.DIGITS), "rows": np.bincount(labelled.labels)})
+    balance = pd.DataFrame({"digit": classes, "rows": np.bincount(labelled.labels)})
     files.write_text(PLOTS / "class_balance.csv", balance.to_csv(index=False, lineterminator="\n"))
-    drawing.save(drawing.samples(labelled.images, labelled.labels), PLOTS / "samples.png")
+    drawing.save(drawing.samples(labelled.images, labelled.labels, classes), PLOTS / "samples.png")
     print("\n".join(f"{name:22}{value:>12}" for name, value in metrics.items()))
     for warning in warnings(metrics):
         print(warning, file=sys.stderr)

@@ -67,7 +67,7 @@ def test_cache_key_covers_all_code_that_trains_a_member():
 
 
 def test_stage_script_and_section_have_one_name():
-    sections = set(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))) - {"raw"}
+    sections = set(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))) - {"raw", "classes"}
     assert sections <= set(STAGES)
     assert {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "stages"} == set(STAGES)
     assert all(STAGES[stage]["cmd"] == f"python -E -m stages.{stage}" for stage in STAGES)
@@ -103,9 +103,10 @@ def touched(tmp_path_factory, small_params) -> dict[str, tuple[set[str], set[str
     files = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        section, raw = params.section, params.raw
+        section, raw, classes = params.section, params.raw, params.classes
         patch.setattr(params, "section", lambda name, declared: requested.add(name) or section(name, declared))
         patch.setattr(params, "raw", lambda: requested.add("raw") or raw())
+        patch.setattr(params, "classes", lambda: requested.add("classes") or classes())
         for stage in STAGES:
             read.clear(), written.clear(), requested.clear()
             import_module(f"stages.{stage}").main()

@@ -1,6 +1,7 @@
 """The figures: what they show, and that they are the same bytes each time."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,8 @@ HISTORY = pd.DataFrame(
         "validation_accuracy": [0.6, 0.9, 0.8, 0.9],
     }
 )
+DIGITS = "0123456789"
+FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 COUNTS = np.diag(np.arange(90, 100))
 COUNTS[4, 9], COUNTS[7, 1] = 6, 3
 
@@ -34,23 +37,23 @@ def pairs(counts: np.ndarray) -> pd.DataFrame:
 SAMPLES = np.random.default_rng(0).integers(0, 256, (30, 28, 28), dtype=np.uint8)
 
 
-def confusion_matrix() -> Figure:
-    return drawing.confusion_matrix(pairs(COUNTS))
+def confusion_matrix(classes: Sequence[str] = DIGITS) -> Figure:
+    return drawing.confusion_matrix(pairs(COUNTS), classes)
 
 
 def history() -> Figure:
     return drawing.history(HISTORY)
 
 
-def samples() -> Figure:
-    return drawing.samples(SAMPLES, np.tile(np.arange(10), 3), each=2)
+def samples(classes: Sequence[str] = DIGITS) -> Figure:
+    return drawing.samples(SAMPLES, np.tile(np.arange(10), 3), classes, each=2)
 
 
-def misclassified(count: int = 3) -> Figure:
+def misclassified(count: int = 3, classes: Sequence[str] = DIGITS) -> Figure:
     images = np.zeros((count, 28, 28), dtype=np.uint8)
     images[:, 5, 5] = np.arange(count) + 1
     return drawing.misclassified(
-        images, np.arange(count) % 10, (np.arange(count) + 1) % 10, np.linspace(0.99, 0.4, count)
+        images, np.arange(count) % 10, (np.arange(count) + 1) % 10, np.linspace(0.99, 0.4, count), classes
     )
 
 
@@ -94,7 +97,7 @@ def test_samples_show_the_first_images_of_each_digit_in_its_row():
 
 
 def test_samples_leave_room_where_a_digit_has_few_images():
-    figure = drawing.samples(np.full((3, 28, 28), 9, dtype=np.uint8), np.array([1, 1, 8]), each=4)
+    figure = drawing.samples(np.full((3, 28, 28), 9, dtype=np.uint8), np.array([1, 1, 8]), DIGITS, each=4)
     [board] = images_in(figure)
     inked = board.reshape(10, 28, 4, 28).min(axis=(1, 3)) == 9
     assert inked.sum(axis=1).tolist() == [0, 2, 0, 0, 0, 0, 0, 0, 1, 0]
@@ -102,7 +105,7 @@ def test_samples_leave_room_where_a_digit_has_few_images():
 
 
 def test_ink_is_dark_on_the_same_scale_in_every_image():
-    [image] = drawing.misclassified(np.full((1, 28, 28), 7, dtype=np.uint8), [1], [2], [0.5]).axes[0].images
+    [image] = drawing.misclassified(np.full((1, 28, 28), 7, dtype=np.uint8), [1], [2], [0.5], DIGITS).axes[0].images
     assert image.get_clim() == (0, 255)
     assert image.cmap(0)[:3] == (1, 1, 1)
 
@@ -134,7 +137,7 @@ def test_the_confusion_matrix_states_the_errors(confused):
 
 
 def test_confusion_of_a_flawless_run_can_be_drawn(tmp_path):
-    figure = drawing.confusion_matrix(pairs(np.diag([5] * 10)))
+    figure = drawing.confusion_matrix(pairs(np.diag([5] * 10)), DIGITS)
     drawing.save(figure, tmp_path / "confusion_matrix.png")
     assert titles(figure) == ["0 errors in 50 held-out images"]
 
@@ -166,6 +169,34 @@ def test_misclassified_images_fill_at_most_a_page(count, drawn, headline, monkey
 def test_a_figure_without_misclassified_images_can_be_drawn(tmp_path):
     drawing.save(misclassified(0), tmp_path / "misclassified.png")
     assert (tmp_path / "misclassified.png").stat().st_size > 0
+
+
+def test_samples_and_confusion_show_the_names_of_the_classes_in_the_order_of_their_labels():
+    assert [text.get_text() for text in samples(FASHION).axes[0].get_yticklabels()] == FASHION
+    axes = confusion_matrix(FASHION).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == FASHION
+    assert [text.get_text() for text in axes.get_yticklabels()] == FASHION
+    assert {text.get_text(): text.get_position() for text in axes.texts}["6"] == (9.5, 4.5)
+
+
+def test_misclassified_images_are_titled_with_the_names_of_the_classes():
+    title, *_ = titles(misclassified(1, FASHION))
+    assert " ".join(title.split()) == "T-shirt/top read as Trouser 99 % sure"
+
+
+@pytest.mark.parametrize("draw", [samples, confusion_matrix, lambda classes: misclassified(10, classes)])
+@pytest.mark.parametrize(
+    "names", [[f"Handwritten letter {letter}" for letter in "abcdefghij"], ["$", "$x^$", *r"\_^{}%&#"]]
+)
+def test_any_names_are_drawn_as_they_are_and_inside_the_figure(draw, names):
+    figure = draw(names)
+    figure.set_dpi(drawing.DOTS_PER_INCH)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels(), axes.title):
+        box, page = text.get_window_extent(), figure.bbox
+        assert page.x0 <= box.x0 <= box.x1 <= page.x1
+        assert page.y0 <= box.y0 <= box.y1 <= page.y1
 
 
 def test_history_shows_the_mean_and_the_range_of_the_members():

@@ -104,5 +104,22 @@ def test_precision_and_recall_are_not_swapped():
     assert table[("recall", 2)] == 0.5
 
 
+def test_tables_have_the_names_of_the_classes_in_place_of_their_labels():
+    actual, predicted = np.array([3, 5]), np.array([5, 5])
+    pairs = evaluate.name_classes(evaluate.confusion_matrix(predicted, actual), list("zyxwvutsrq"))
+    assert pairs.set_index(["actual", "predicted"])["images"].loc[[("w", "u"), ("u", "u"), ("u", "w")]].tolist() == [
+        1,
+        1,
+        0,
+    ]
+    per_class = evaluate.name_classes(evaluate.per_class(predicted, actual), list("zyxwvutsrq"))
+    assert per_class["digit"].tolist() == list("zyxwvutsrq") * 2
+
+
+def test_the_names_0_to_9_leave_a_table_as_it_was():
+    table = evaluate.confusion_matrix(np.array([5, 5]), np.array([3, 5]))
+    assert evaluate.name_classes(table, "0123456789").to_csv() == table.to_csv()
+
+
 def test_errors_come_most_confident_first(result):
     assert evaluate.most_confident_errors(result.probabilities, result.labelled.labels).tolist() == [5, 1]

@@ -240,6 +240,74 @@ def test_raw_is_a_path():
     assert params.raw() == Path("data/raw")
 
 
+def classes(text: str) -> tuple[str, ...]:
+    Path("params.yaml").write_text(f"raw: data/raw\n{text}\n", encoding="utf-8")
+    return params.classes()
+
+
+def test_classes_are_0_to_9_unless_they_are_named():
+    assert classes("") == classes("classes: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]") == tuple("0123456789")
+
+
+def test_a_class_is_named_by_text_a_quoted_number_or_a_whole_number():
+    names = classes("classes: [T-shirt/top, '0', 12, -1, Ankle boot, \"no\", ೩, $x$, 'a,b', " + 20 * "x" + "]")
+    assert names == ("T-shirt/top", "0", "12", "-1", "Ankle boot", "no", "೩", "$x$", "a,b", 20 * "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "None"),
+        ("abc", "'abc'"),
+        ("3", "3"),
+        ("{a: 1}", "{'a': 1}"),
+        ("[]", "[]"),
+        ("[a, b]", "['a', 'b']"),
+        ("[a, b, c, d, e, f, g, h, i, j, k]", "['a', 'b', "),
+    ],
+)
+def test_classes_that_are_no_list_of_ten_are_rejected(text, found):
+    with pytest.raises(InputError) as caught:
+        classes(f"classes: {text}")
+    assert caught.value.code.startswith(f"params.yaml: classes: found {found}")
+    assert caught.value.code.endswith("expected a list of 10 distinct names")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("''", "''"),
+        ("' '", "' '"),
+        ("'a '", "'a '"),
+        (21 * "x", "'" + 21 * "x" + "'"),
+        ('"a\\nb"', r"'a\nb'"),
+        ('"a\\0b"', r"'a\x00b'"),
+        ("true", "True"),
+        ("1.5", "1.5"),
+        ("1e3", "1000.0"),
+        ("", "None"),
+        ("[a]", "['a']"),
+        ("{a: 1}", "{'a': 1}"),
+        ("2024-01-01", "datetime.date(2024, 1, 1)"),
+        ("0x" + 900 * "f", ""),
+    ],
+)
+def test_a_class_that_is_no_short_name_is_rejected_by_its_position(name, found):
+    with pytest.raises(InputError) as caught:
+        classes("classes:\n" + "".join(f"- {text}\n" for text in ["a", "b", "c", name, *"efghij"]))
+    assert caught.value.code.startswith(f"params.yaml: classes.3: found {found}")
+    assert "expected a name of 1 to 20 printable characters" in caught.value.code
+
+
+@pytest.mark.parametrize("last", ["b", "1", "'1'"])
+def test_two_classes_of_one_name_are_rejected(last):
+    with pytest.raises(InputError) as caught:
+        classes(f"classes: [a, b, c, d, e, f, g, 1, h, {last}]")
+    assert caught.value.code == (
+        f"params.yaml: classes.9: found {last.strip(chr(39))!r} a second time, expected 10 distinct names"
+    )
+
+
 @pytest.mark.parametrize(
     ("section", "schema", "text", "part"),
     [

@@ -16,6 +16,8 @@ import vl_convert
 import yaml
 from dvc_render import VegaRenderer
 
+from stages import evaluate
+
 ROOT = Path(__file__).parents[1]
 TEMPLATES = ROOT / ".dvc" / "plots"
 PLOTS = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
@@ -129,6 +131,21 @@ def test_confusion_has_a_panel_for_each_revision():
     )
     assert Counter(cell.text for cell in marks(svg, "text"))["7"] >= 100
     assert {"main", "workspace"} <= set(texts(svg))
+
+
+@pytest.mark.parametrize("name", ["confusion_matrix", "per_class", "class_balance"])
+def test_classes_come_in_the_order_of_their_labels_and_long_names_are_slanted(name):
+    names = ["Bag", "Ankle boot", "Dress", "T-shirt/top", "Coat", "Sandal", "Shirt", "Sneaker", "Pullover", "Trouser"]
+    svg = compared(name, workspace=evaluate.name_classes(table(name), names))
+    written = [text for text in texts(svg) if text in names]
+    assert written == names * (2 if name == "confusion_matrix" else 1)
+    assert slanted(svg) == set(names)
+    assert not slanted(compared(name, workspace=table(name)))
+
+
+def slanted(svg: ElementTree.Element) -> set[str]:
+    elements = svg.iter("{http://www.w3.org/2000/svg}text")
+    return {element.text for element in elements if "rotate(-40)" in element.get("transform", "")} - {None}
 
 
 @pytest.mark.parametrize("name", ["per_class", "calibration", "class_balance"])

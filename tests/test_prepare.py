@@ -128,6 +128,14 @@ def test_what_prepare_writes_is_what_was_read(project, drawn, drawn_unlabelled):
     assert all(type(value) in (int, float) for value in metrics.values())  # DVC drops other values
 
 
+def test_the_class_balance_has_the_names_of_the_classes(project):
+    with (project / "params.yaml").open("a") as file:
+        file.write('classes: [Bag, "Ankle boot", c, d, e, f, g, h, i, "a,b"]\n')
+    prepare.main()
+    _, *rows = (project / "plots/class_balance.csv").read_text().splitlines()
+    assert rows == ["Bag,6", "Ankle boot,6", *(f"{name},6" for name in "cdefghi"), '"a,b",6']
+
+
 def test_a_rejected_file_is_one_line_and_changes_no_output(project):
     for name in OUTPUTS:
         path = project / name
@@ -151,6 +159,7 @@ def test_a_rejected_file_is_one_line_and_changes_no_output(project):
         ("folds: 3", "folds: '3'", "params.yaml: prepare.folds: found '3', expected a valid integer"),
         ("folds: 3", "fold: 3", "params.yaml: prepare.fold: unknown; did you mean folds?"),
         ("prepare:", "prepared:", "params.yaml: prepare: found None, expected a section with seed, folds"),
+        ("raw: data/raw", "raw: data/raw\nclasses: 5", "params.yaml: classes: found 5, expected a list"),
         ("raw: data/raw", "", "params.yaml: raw: found None, expected the path"),
         ("raw: data/raw", "raw: data/nothing.zip", "data/nothing.zip: missing"),
     ],

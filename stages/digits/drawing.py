@@ -3,6 +3,8 @@
 from stages.digits import environment, files  # first: Matplotlib reads its variables when it is imported
 
 # isort: split
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -15,11 +17,13 @@ from matplotlib.figure import Figure
 from stages.digits.dataset import DIGITS, SIDE, Images, Labels
 
 matplotlib.rcdefaults()  # not the settings in a user's matplotlibrc
+matplotlib.rcParams["text.parse_math"] = False  # a class may be named $
 
 __all__ = ["environment"]
 DOTS_PER_INCH = 120
 TRAIN, VALIDATION = "#3b6ea8", "#d1495b"
 MAX_MISCLASSIFIED = 48
+TITLE_WIDTH = 15  # characters above a misclassified image
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -28,19 +32,21 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
 
 
-def samples(images: Images, labels: Labels, each: int = 16) -> Figure:
-    """The first images of every digit, one row per digit."""
+def samples(images: Images, labels: Labels, classes: Sequence[str], each: int = 16) -> Figure:
+    """The first images of every class, one row per class."""
     board = np.zeros((DIGITS, each, SIDE, SIDE), dtype=np.uint8)  # drawn as one image: an axes for each takes seconds
     for digit, row in enumerate(board):
         first = images[np.flatnonzero(labels == digit)[:each]]
         row[: len(first)] = first
-    figure = Figure(figsize=(each * 0.5 + 0.4, DIGITS * 0.5 + 0.1))
+    room = _room(classes)
+    width = each * 0.5 + 0.4 + room
+    figure = Figure(figsize=(width, DIGITS * 0.5 + 0.1))
     axes = figure.subplots()
     _draw_ink(axes, board.swapaxes(1, 2).reshape(DIGITS * SIDE, each * SIDE))
     _bare(axes)
-    axes.set_yticks(SIDE * (np.arange(DIGITS) + 0.5), list("0123456789"), fontsize=13)
+    axes.set_yticks(SIDE * (np.arange(DIGITS) + 0.5), classes, fontsize=13)
     axes.tick_params(left=False)
-    figure.subplots_adjust(left=0.05, right=0.995, top=0.99, bottom=0.01)
+    figure.subplots_adjust(left=(0.42 + room) / width, right=0.995, top=0.99, bottom=0.01)
     return figure
 
 
@@ -62,20 +68,22 @@ def history(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def confusion_matrix(pairs: pd.DataFrame) -> Figure:
-    """Counts of actual (down) against predicted (across) digits, from `actual, predicted, images, fraction`.
+def confusion_matrix(pairs: pd.DataFrame, classes: Sequence[str]) -> Figure:
+    """Counts of actual (down) against predicted (across) classes, from `actual, predicted, images, fraction`.
 
-    The colour is the fraction of the actual digit's images.
+    The colour is the fraction of the actual class's images.
     """
     counts, fractions = (
         pairs.pivot(index="actual", columns="predicted", values=name).to_numpy() for name in ("images", "fraction")
     )
-    figure = Figure(figsize=(7.6, 6.6), layout="constrained")
+    room = _room(classes)
+    figure = Figure(figsize=(7.6 + room, 6.6 + room), layout="constrained")
     axes = figure.subplots()
     sns.heatmap(  # without the diagonal, which would take the whole range of colours
         100 * fractions, annot=np.where(counts, counts.astype(str), ""), fmt="", mask=np.eye(DIGITS, dtype=bool),
         cmap=sns.light_palette(VALIDATION, as_cmap=True), vmin=0, vmax=_max_off_diagonal(100 * fractions), ax=axes,
-        linewidths=1, square=True, cbar_kws={"label": "% of the actual digit", "shrink": 0.8},
+        linewidths=1, square=True, cbar_kws={"label": "% of the actual class", "shrink": 0.8},
+        xticklabels=classes, yticklabels=classes,
     )  # fmt: skip
     for digit in range(DIGITS):
         axes.text(
@@ -88,12 +96,20 @@ def confusion_matrix(pairs: pd.DataFrame) -> Figure:
     return figure
 
 
-def misclassified(images: Images, actual: Labels, predicted: Labels, confidence: np.ndarray) -> Figure:
+def misclassified(
+    images: Images, actual: Labels, predicted: Labels, confidence: np.ndarray, classes: Sequence[str]
+) -> Figure:
     """The first misclassified images, each with its label, the prediction and its probability."""
     columns = 12
     count = min(len(images), MAX_MISCLASSIFIED)
     rows = max(1, -(-count // columns))
-    figure = Figure(figsize=(columns, rows * 1.35 + 0.4), layout="constrained")
+    titles = [
+        textwrap.fill(f"{classes[actual[index]]} read as {classes[predicted[index]]}", TITLE_WIDTH)
+        + f"\n{100 * confidence[index]:.0f} % sure"
+        for index in range(count)
+    ]
+    extra_lines = max((title.count("\n") for title in titles), default=1) - 1
+    figure = Figure(figsize=(columns, rows * (1.35 + 0.14 * extra_lines) + 0.4), layout="constrained")
     which = f"All {count}" if count == len(images) else f"The {count} most confident of {len(images)}"
     figure.suptitle(
         f"{which} misclassified images, most confident first" if count else "No misclassified images", fontsize=12
@@ -102,10 +118,13 @@ def misclassified(images: Images, actual: Labels, predicted: Labels, confidence:
         _bare(axes)
         if index < count:
             _draw_ink(axes, images[index])
-            axes.set_title(
-                f"{actual[index]} read as {predicted[index]}\n{100 * confidence[index]:.0f} % sure", fontsize=8
-            )
+            axes.set_title(titles[index], fontsize=8)
     return figure
+
+
+def _room(classes: Sequence[str]) -> float:
+    """Inches that the names of the classes need beyond those of one character."""
+    return 0.12 * (max(map(len, classes)) - 1)
 
 
 def _max_off_diagonal(values: np.ndarray) -> float:

@@ -16,6 +16,8 @@ PARAMS = Path("params.yaml")
 MAX_BYTES = 2**14  # of params.yaml: ten times the committed one
 MAX_WORD = 1000  # characters without a space
 MAX_DEPTH = 20  # brackets or indicators in brackets or after each other
+DIGIT_NAMES = tuple("0123456789")
+MAX_CLASS_NAME = 20  # characters: what fits beside a figure's axis
 
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]  # NumPy's end at 2**32: room for seed + fold
@@ -49,6 +51,29 @@ def raw() -> Path:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise InputError(f"{PARAMS}: raw: found {repr(value)}, expected the path of a directory or .zip with train.csv")
     return Path(value)
+
+
+def classes() -> tuple[str, ...]:
+    """The names of the ten classes, in the order of their labels; 0 to 9 unless `classes` says otherwise."""
+    values = read().get("classes", list(DIGIT_NAMES))
+    expected = f"{len(DIGIT_NAMES)} distinct names"
+    if not isinstance(values, list) or len(values) != len(DIGIT_NAMES):
+        raise InputError(f"{PARAMS}: classes: found {repr(values)}, expected a list of {expected}")
+    for index, value in enumerate(values):
+        if type(value) not in (str, int) or not _is_class_name(str(value)):  # type: True is an int
+            raise InputError(
+                f"{PARAMS}: classes.{index}: found {repr(value)}, expected a name of 1 to {MAX_CLASS_NAME} "
+                "printable characters, without spaces at its ends; quote what YAML takes for something else"
+            )
+    names = tuple(map(str, values))
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise InputError(f"{PARAMS}: classes.{index}: found {name!r} a second time, expected {expected}")
+    return names
+
+
+def _is_class_name(text: str) -> bool:
+    return 1 <= len(text) <= MAX_CLASS_NAME and text.isprintable() and text == text.strip()
 
 
 def read() -> dict[Any, Any]:
