@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import test_workflows
 import yaml
 
 from benchmarks.presets import PRESETS
@@ -103,6 +104,16 @@ def test_the_commands_without_make_come_in_the_order_that_works():
         "pytest",
     ]
     assert [command for command in COMMANDS if command in expected][: len(expected)] == expected
+
+
+@pytest.mark.parametrize(
+    "story",
+    [test_workflows.TRY + test_workflows.REPEAT + test_workflows.KEEP, test_workflows.SHARE],
+    ids=["try", "share"],
+)
+def test_its_stories_are_those_under_test(story):
+    expected = story.splitlines()
+    assert [command for command in COMMANDS if command in expected] == expected
 
 
 def test_it_explains_every_metric_and_no_other():
