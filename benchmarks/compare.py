@@ -1,6 +1,6 @@
 """Compare the presets and the baselines on the same labelled digits: each third is held out once from all of them.
 
-python -m benchmarks.compare data/digit-recognizer.zip [--thirds 0 1 2] [--only quick textbook ...]
+python -m benchmarks.compare data/digit-recognizer.zip [--thirds 0 1 2] [--seeds 1 2 3] [--only quick textbook ...]
 
 A run replaces its own rows of results/compare.csv and learning_curves.csv; all others stay. compare.png shows the
 thirds that every model has run. Nothing else should run meanwhile.
@@ -9,6 +9,7 @@ thirds that every model has run. Nothing else should run meanwhile.
 import argparse
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from stages.digits import dataset, drawing, kaggle
 
 THIRDS = 3
 COMPARE, LEARNING_CURVES = harness.RESULTS / "compare.csv", harness.RESULTS / "learning_curves.csv"
-KEY = ["model", "third"]
+KEY = ["model", "seed", "third"]
 Outcome = tuple[dict, np.ndarray, list]  # its cost, the predicted digits (m,), (CPU seconds, digits) after each epoch
 
 
@@ -37,12 +38,12 @@ def write_raw(table: kaggle.Table, third: int, raw: Path) -> np.ndarray:
     return table.labels[held_out]
 
 
-def run_preset(name: str, raw: Path, folder: Path) -> Outcome:
+def run_preset(name: str, seed: int, raw: Path, folder: Path) -> Outcome:
     """Run the pipeline in a clone; it has no learning curve."""
     from stages.digits.backend import keras  # here: it sets TensorFlow up, which a baseline does for itself
 
     clone = harness.clone(folder)
-    cost = harness.cost(harness.pipeline(raw, PRESETS[name]), clone)
+    cost = harness.cost(harness.pipeline(raw, [*PRESETS[name], f"train.seed={seed}"]), clone)
     models = (keras.models.load_model(path) for path in (clone / dataset.MODELS).glob("*.keras"))
     parameters = sum(model.count_params() for model in models)
     return cost._asdict() | {"parameters": parameters}, submission(clone / "data"), []
@@ -61,13 +62,16 @@ def submission(folder: Path) -> np.ndarray:
     return pd.read_csv(folder / "submission.csv")["Label"].to_numpy()
 
 
-def compare(name: str, third: int, table: kaggle.Table) -> None:
+def compare(name: str, seed: int, third: int, table: kaggle.Table) -> None:
     """Run one model once and write its rows of the two tables."""
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "raw"
         labels = write_raw(table, third, raw)
-        cost, predicted, curve = (run_baseline if name in BASELINES else run_preset)(name, raw, Path(folder))
-    key = {"model": name, "third": third}
+        if name in BASELINES:
+            cost, predicted, curve = run_baseline(name, raw, Path(folder))
+        else:
+            cost, predicted, curve = run_preset(name, seed, raw, Path(folder))
+    key = {"model": name, "seed": seed, "third": third}
     score = {"images": len(labels), "errors": int((predicted != labels).sum())}
     cost = {field: round(value) for field, value in cost.items()}
     row = key | score | cost | {"commit": harness.commit(harness.ROOT)} | harness.machine()
@@ -102,7 +106,7 @@ def figure(runs: pd.DataFrame, curves: pd.DataFrame) -> Figure:
             ha="center", va=side, color=colours[name], weight="bold",
         )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="CPU minutes (user + system, all processes)", ylabel="error rate (%)")
-    axes.set_title("A dot for each held-out third of Kaggle's labelled digits; lines: a baseline's epochs", fontsize=10)
+    axes.set_title("A dot for each run on a held-out third of Kaggle's digits; lines: a baseline's epochs", fontsize=10)
     axes.set_ylim(0.2, 10)  # after their first epoch some are wrong nine times in ten
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -117,12 +121,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("raw", type=Path, help="Kaggle's download")
     parser.add_argument("--thirds", nargs="*", type=int, choices=range(THIRDS), default=range(THIRDS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[1], help="of a preset's training")
     parser.add_argument("--only", nargs="+", choices=[*BASELINES, *PRESETS], default=[*BASELINES, *PRESETS])
     arguments = parser.parse_args()
     table = kaggle.read_labelled(arguments.raw)
-    for third in arguments.thirds:
-        for name in arguments.only:
-            compare(name, third, table)
+    for seed, third, name in product(arguments.seeds, arguments.thirds, arguments.only):
+        if name in PRESETS or seed == 1:  # a baseline's seed is fixed
+            compare(name, seed, third, table)
     drawing.save(figure(pd.read_csv(COMPARE), pd.read_csv(LEARNING_CURVES)), harness.RESULTS / "compare.png")
     print(tables.comparison())
 

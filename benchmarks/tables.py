@@ -27,19 +27,64 @@ def common_thirds(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[models == runs["model"].nunique()]
 
 
+def complete(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of the models and seeds that have run all thirds."""
+    return runs[runs.groupby(["model", "seed"])["images"].transform("sum") == KAGGLE_ROWS]
+
+
 def comparison(runs: pd.DataFrame | None = None) -> str:
-    """Errors on all thirds together, and the mean cost of a run, for each model that has run all thirds."""
-    runs = results("compare") if runs is None else runs
+    """Errors on all thirds together, mean and range over the seeds, and the mean cost of a run, for each model."""
+    runs = complete(results("compare") if runs is None else runs)
     rows = []
-    for model, thirds in runs.groupby("model"):
-        if thirds["images"].sum() == KAGGLE_ROWS:
-            errors, means = thirds["errors"].sum(), thirds[["cpu_seconds", "peak_mib", "parameters"]].mean()
-            rate, minutes = f"{100 * errors / KAGGLE_ROWS:.2f} %", f"{means['cpu_seconds'] / 60:.1f}"
-            name = f"**{model}**" if model in PRESETS else f"{model} (baseline)"
-            cells = [name, str(errors), rate, minutes, f"{means['peak_mib']:,.0f}", f"{means['parameters']:,.0f}"]
-            rows.append((errors, cells))
-    header = ["preset or baseline", "errors of 42,000", "error rate", "CPU min", "memory (MiB)", "parameters"]
+    for model, own in runs.groupby("model"):
+        errors = own.groupby("seed")["errors"].sum()
+        means = own[["cpu_seconds", "peak_mib", "parameters"]].mean()
+        spread = f" ({errors.min()} to {errors.max()})" if len(errors) > 1 else ""
+        cells = [
+            f"**{model}**" if model in PRESETS else f"{model} (baseline)",
+            f"{errors.mean():.0f}{spread}",
+            str(len(errors)),
+            f"{100 * errors.mean() / KAGGLE_ROWS:.2f} %",
+            f"{means['cpu_seconds'] / 60:.1f}",
+            f"{means['peak_mib']:,.0f}",
+            f"{means['parameters']:,.0f}",
+        ]
+        rows.append((errors.mean(), cells))
+    header = ["preset or baseline", "errors of 42,000", "seeds", "error rate", "CPU min", "memory (MiB)", "parameters"]
     return markdown(header, [cells for _, cells in sorted(rows)])
+
+
+def ratios(runs: pd.DataFrame | None = None, curves: pd.DataFrame | None = None) -> str:
+    """For each baseline: the CPU time after which it makes no more errors than at its end; the cheapest preset's."""
+    runs = complete(results("compare") if runs is None else runs)
+    curves = results("learning_curves") if curves is None else curves
+    presets = runs[runs["model"].isin(PRESETS)].groupby("model")[["errors", "cpu_seconds"]].mean()
+    rows = []
+    for model, epochs in curves.groupby("model"):
+        means = epochs.groupby("epoch")[["errors", "cpu_seconds"]].mean()
+        errors = runs.loc[runs["model"] == model, "errors"].mean()
+        reached = means.loc[means["errors"] <= errors, "cpu_seconds"].iloc[0]
+        able = presets[presets["errors"] <= errors]
+        if len(able):
+            name, ours = able["cpu_seconds"].idxmin(), able["cpu_seconds"].min()
+            cells = [
+                str(model),
+                f"{3 * errors:.0f}",
+                f"{reached:,.0f}",
+                f"{name}: {ours:,.0f}",
+                f"{reached / ours:.0f}",
+            ]
+            rows.append(cells)
+    return markdown(["baseline", "its errors of 42,000", "its CPU s", "ours for no more errors", "ratio"], rows)
+
+
+def comparison_machines(runs: pd.DataFrame | None = None) -> str:
+    """On which machine which models of the comparison ran."""
+    runs = complete(results("compare") if runs is None else runs)
+    return "\n".join(
+        f"- {', '.join(own['model'].unique())}: {machine}, TensorFlow {', '.join(own['tensorflow'].unique())}"
+        for machine, own in runs.groupby("machine")
+    )
 
 
 def accuracy(runs: pd.DataFrame | None = None) -> str:

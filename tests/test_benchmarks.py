@@ -16,9 +16,9 @@ from stages.digits import dataset, kaggle, member, network
 from stages.digits.backend import keras
 
 
-def run(model: str, third: int, errors: int, **cost: float) -> dict:
+def run(model: str, third: int, errors: int, seed: int = 1, **cost: float) -> dict:
     costs = {"cpu_seconds": 60.4, "wall_seconds": 30.0, "peak_mib": 1000.0, "parameters": 2000} | cost
-    return {"model": model, "third": third, "images": 14_000, "errors": errors} | costs
+    return {"model": model, "seed": seed, "third": third, "images": 14_000, "errors": errors} | costs
 
 
 def test_a_run_replaces_its_own_rows_and_keeps_all_others(tmp_path):
@@ -47,7 +47,33 @@ def test_the_comparison_sums_the_thirds_and_leaves_out_models_that_have_not_run_
         [*(run("quick", third, 10 + third) for third in range(3)), run("textbook", 0, 5), run("default", 2, 1)]
     )
     *_, row = tables.comparison(runs).splitlines()
-    assert row == "| **quick** | 33 | 0.08 % | 1.0 | 1,000 | 2,000 |"
+    assert row == "| **quick** | 33 | 1 | 0.08 % | 1.0 | 1,000 | 2,000 |"
+
+
+def test_the_comparison_gives_the_mean_and_range_of_the_seeds_that_have_run_all_thirds():
+    runs = pd.DataFrame([run("quick", third, seed + third, seed) for seed in (1, 3) for third in range(3)])
+    runs.loc[len(runs)] = run("quick", 0, 99, seed=4)
+    *_, row = tables.comparison(runs).splitlines()
+    assert row.startswith("| **quick** | 9 (6 to 12) | 2 |")
+
+
+def test_a_ratio_compares_a_baselines_time_to_its_own_accuracy_with_the_cheapest_preset_that_has_it():
+    runs = pd.DataFrame(
+        [
+            run(model, third, errors, cpu_seconds=seconds)
+            for model, errors, seconds in (("deotte", 50, 900), ("quick", 51, 10), ("default", 50, 30), ("best", 9, 60))
+            for third in range(3)
+        ]
+    )
+    curves = pd.DataFrame(
+        [
+            {"model": "deotte", "seed": 1, "third": third, "epoch": epoch, "cpu_seconds": 300 * epoch, "errors": errors}
+            for third in range(3)
+            for epoch, errors in ((1, 80), (2, 49), (3, 50))
+        ]
+    )
+    *_, row = tables.ratios(runs, curves).splitlines()
+    assert row == "| deotte | 150 | 600 | default: 30 | 20 |"
 
 
 def test_the_comparison_lists_the_fewest_errors_first():
@@ -68,7 +94,7 @@ def test_only_thirds_that_every_model_has_run_are_drawn():
     epochs = ((0, 1, 168), (0, 2, 140), (1, 1, 840), (1, 2, 700))
     curves = pd.DataFrame(
         [
-            {"model": "a", "third": third, "epoch": epoch, "cpu_seconds": 60 * epoch, "errors": errors}
+            {"model": "a", "seed": 1, "third": third, "epoch": epoch, "cpu_seconds": 60 * epoch, "errors": errors}
             for third, epoch, errors in epochs
         ]
     )
