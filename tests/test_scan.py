@@ -5,13 +5,13 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from benchmarks import handwriting
+from benchmarks import strokes
 from stages.digits import scan
 from stages.digits.errors import InputError
 
 
 def ink(digit: int, height: int = 100, thickness: float = 0.1, seed: int = 0) -> np.ndarray:
-    return handwriting.draw(digit, height, thickness, np.random.default_rng(seed))
+    return strokes.draw(digit, height, thickness, np.random.default_rng(seed))
 
 
 def on_page(*placed: tuple[np.ndarray, int, int], size: tuple[int, int], paper: int = 220, pen: int = 40) -> np.ndarray:
@@ -55,8 +55,8 @@ def test_a_digit_comes_in_the_form_of_mnist(digit):
 def test_uneven_light_noise_size_and_polarity_change_little(height, thickness, dark_on_light):
     random = np.random.default_rng(height)
     for digit in (1, 4, 5, 8):
-        clean = handwriting.draw(digit, height, thickness, random)
-        photo = handwriting.photograph(clean, dark_on_light=dark_on_light, random=random)
+        clean = strokes.draw(digit, height, thickness, random)
+        photo = strokes.photograph(clean, dark_on_light=dark_on_light, random=random)
         assert difference(only(photo), scan.normalise(clean)) < 0.25
 
 

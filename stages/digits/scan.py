@@ -18,13 +18,14 @@ BOX = 20  # pixels: the longest side of a digit's ink
 CENTRE = 14.0  # the pixel of its centre of mass; with 13.5, most of MNIST would move
 FAINT = 64 / 255  # of the peak: fainter ink is blur or noise
 OVERVIEW_SIDE = 32  # pixels of the small copy that shows the paper
+BLACK = 10  # of 255: darker boards count as equally dark
 NOISE_LEVELS = 4  # standard deviations of the paper that ink must exceed
 MIN_CONTRAST = 0.08  # of the paper's brightness: what differs less is no ink
 MIN_HEIGHT = 6  # pixels of a digit
 SMALLEST = 0.3  # of the tallest digit's height: smaller marks are dots, dashes and specks
 MAX_PARTS = 1000  # connected parts of the ink
 
-Ink = npt.NDArray[np.float32]  # (height, width), 0 for paper to 1
+Ink = npt.NDArray[np.float32]  # (height, width), 0 for paper to 1; below 0, for noise
 Labels = npt.NDArray[np.int32]  # (height, width), the number of a connected part, 0 outside
 Boxes = npt.NDArray[np.int64]  # (n, 4): left, top, right and bottom, the last two exclusive
 
@@ -68,7 +69,7 @@ def is_mnist_form(picture: Picture) -> bool:
 
 def normalise(ink: Ink) -> npt.NDArray[np.uint8]:
     """The ink of one digit -> an image (28, 28) in MNIST's form."""
-    ink = np.where(ink < FAINT * ink.max(), 0, ink / ink.max())
+    ink = np.where(ink < FAINT * ink.max(), 0, ink) / ink.max()
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = (max(1, round(BOX * side / max(ink.shape))) for side in ink.shape)
@@ -91,14 +92,19 @@ def measure_ink(picture: Picture) -> Ink:
     small = np.asarray(overview, dtype=np.float32)
     window = min(small.shape)
     difference = small - ndimage.median_filter(small, size=max(3, 3 * window // 4))
-    light = np.float32(picture)
-    if (difference**3).sum() > 0:  # the few pixels that differ most are lighter: light ink on dark
-        light, small = 255 - light, 255 - small
-    paper = ndimage.percentile_filter(small, 75, size=max(3, window // 3))
+    light_ink = (difference**3).sum() > 0  # the few pixels that differ most are lighter
+    brightness = np.float32(picture)
+    if light_ink:
+        brightness, small = 255 - brightness, 255 - small
+    paper = ndimage.percentile_filter(small, 85, size=max(3, 2 * window // 5))
     paper = ndimage.gaussian_filter(paper, window / 10)
     height, width = picture.shape
     paper = np.asarray(Image.fromarray(paper).resize((width, height), Image.Resampling.BILINEAR))
-    return np.clip(1 - light / np.maximum(paper, 1), 0, 1)
+    ink = 1 - brightness / np.maximum(paper, 1)
+    if light_ink:  # where little light falls, chalk is as much darker as the board
+        board = 255 - paper + BLACK
+        ink *= board.mean() / board
+    return ink
 
 
 def _mask(ink: Ink) -> npt.NDArray[np.bool_]:
@@ -111,7 +117,7 @@ def _mask(ink: Ink) -> npt.NDArray[np.bool_]:
 
 def _otsu(ink: Ink) -> float:
     """The threshold that leaves the least variance on both sides of it."""
-    counts, edges = np.histogram(ink, bins=256, range=(0, 1))
+    counts, edges = np.histogram(ink.clip(0, 1), bins=256, range=(0, 1))
     below = np.cumsum(counts)[:-1]
     sums = np.cumsum(counts * edges[1:])
     above = ink.size - below
