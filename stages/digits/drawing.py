@@ -13,8 +13,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from stages.digits.dataset import DIGITS, SIDE, Images, Labels
+from stages.digits.dataset import DIGITS, SIDE, Images, Labels, Probabilities
 
 matplotlib.rcdefaults()  # not the settings in a user's matplotlibrc
 matplotlib.rcParams["text.parse_math"] = False  # a class may be named $
@@ -23,6 +24,7 @@ __all__ = ["environment"]
 DOTS_PER_INCH = 120
 TRAIN, VALIDATION = "#3b6ea8", "#d1495b"
 MAX_MISCLASSIFIED = 48
+MAX_PREDICTED = 48
 TITLE_WIDTH = 15  # characters above a misclassified image
 
 
@@ -119,6 +121,39 @@ def misclassified(
         if index < count:
             _draw_ink(axes, images[index])
             axes.set_title(titles[index], fontsize=8)
+    return figure
+
+
+def prediction(
+    picture: np.ndarray,
+    boxes: np.ndarray,
+    images: Images,
+    probabilities: Probabilities,
+    names: Sequence[str],
+    sure: float,
+) -> Figure:
+    """A picture with a box around each of its digits; beside it what the networks saw, and what they took it for.
+
+    `boxes` (n, 4) are left, top, right and bottom in pixels; `names` are those of the predicted classes. What is
+    less probable than `sure` is red.
+    """
+    columns = 8
+    count = min(len(images), MAX_PREDICTED)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(4 + columns, max(2.6, 1.45 * rows)), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(4, columns))
+    page = left.subplots()
+    _bare(page)
+    page.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    grid = right.subplots(max(2, rows), columns).flat
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, box, image, row, name in zip(grid, boxes, images, probabilities, names, strict=False):
+        colour = TRAIN if row.max() >= sure else VALIDATION
+        page.add_patch(Rectangle(box[:2], *(box[2:] - box[:2]), fill=False, color=colour, linewidth=1.5))
+        _draw_ink(axes, image)
+        title = f"{textwrap.fill(name, TITLE_WIDTH)}\n{100 * row.max():.1f} %"
+        axes.set_title(title if row.max() >= sure else f"{title}, unsure", fontsize=8, color=colour)
     return figure
 
 

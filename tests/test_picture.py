@@ -1,0 +1,139 @@
+"""PNG and JPEG files: what is read, and what is rejected in one line, at a bounded cost."""
+
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.digits import picture
+from stages.digits.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+RAMP = np.add.outer(np.arange(0, 120, 2), np.arange(0, 80, 2)).astype(np.uint8)  # (60, 40), dark at the top left
+
+
+def rejection(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        picture.load(path)
+    assert caught.value.code.isprintable()
+    return caught.value.code
+
+
+def png(width: int, height: int, data: bytes) -> bytes:
+    """A PNG of a size, in gray, with that image data."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "LA", "I;16"])
+def test_a_png_of_any_kind_is_its_brightness(tmp_path, mode):
+    path = tmp_path / "ramp.png"
+    image = Image.fromarray(RAMP.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(RAMP).convert(mode)
+    image.save(path)
+    assert picture.load(path).dtype == np.uint8
+    assert np.abs(picture.load(path).astype(int) - RAMP).max() <= 1
+
+
+def test_a_jpeg_is_read_whatever_it_is_called(tmp_path):
+    Image.fromarray(RAMP).save(tmp_path / "ramp.jpg", quality=95)
+    (tmp_path / "ramp.jpg").rename(tmp_path / "ramp")
+    assert np.abs(picture.load(tmp_path / "ramp").astype(int) - RAMP).max() <= 8
+
+
+def test_a_photo_taken_sideways_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be seen upright, turn it by 90 degrees clockwise
+    Image.fromarray(np.rot90(RAMP)).save(tmp_path / "photo.png", exif=exif)
+    assert np.array_equal(picture.load(tmp_path / "photo.png"), RAMP)
+
+
+@pytest.mark.parametrize(("ink", "paper"), [(0, 255), (255, 0)])
+def test_transparent_paper_is_unlike_the_ink(tmp_path, ink, paper):
+    pixels = np.full((20, 20, 4), (ink, ink, ink, 0), dtype=np.uint8)
+    pixels[5:9, 5:9, 3] = 255
+    Image.fromarray(pixels).save(tmp_path / "ink.png")
+    gray = picture.load(tmp_path / "ink.png")
+    assert (gray[6, 6], gray[0, 0]) == (ink, paper)
+
+
+def test_a_large_picture_is_made_smaller_in_its_proportions(tmp_path):
+    Image.new("L", (3000, 1500), 200).save(tmp_path / "large.png")
+    assert picture.load(tmp_path / "large.png").shape == (picture.MAX_SIDE // 2, picture.MAX_SIDE)
+
+
+def test_a_missing_file_is_rejected(tmp_path):
+    assert rejection(tmp_path / "none.png") == f"{tmp_path}/none.png: missing; expected a PNG or JPEG file"
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "."])
+def test_a_device_or_directory_is_rejected(path):
+    assert rejection(Path(path)).endswith(": found a directory, device, pipe or socket, expected a PNG or JPEG file")
+
+
+def test_a_pipe_is_rejected_without_waiting_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert "found a directory, device, pipe or socket" in rejection(tmp_path / "pipe.png")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no picture",
+        b"GIF89a" + bytes(100),
+        b"\xff\xd8\xff\xe0" + bytes(50),
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        png(30, 30, b""),
+        png(30, 30, bytes(31 * 10)),
+        png(30, 30, bytes(31 * 30))[:60],
+        png(0, 0, b""),
+    ],
+    ids=["empty", "text", "gif", "jpeg", "postscript", "no data", "few rows", "cut", "no size"],
+)
+def test_what_is_no_whole_picture_is_rejected(tmp_path, content):
+    (tmp_path / "x.png").write_bytes(content)
+    assert rejection(tmp_path / "x.png").startswith(f"{tmp_path}/x.png: not a PNG or JPEG picture that can be read: ")
+
+
+def test_a_truncated_jpeg_is_rejected(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "x.jpg")
+    (tmp_path / "x.jpg").write_bytes((tmp_path / "x.jpg").read_bytes()[:9000])
+    assert "not a PNG or JPEG picture that can be read: image file is truncated" in rejection(tmp_path / "x.jpg")
+
+
+@pytest.mark.parametrize("side", [8_000, 12_000, 60_000])
+def test_a_decompression_bomb_is_rejected_before_it_is_decoded(tmp_path, side):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(side, side, b""))
+    code = (
+        "import resource, sys; from pathlib import Path; from stages.digits import picture\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: picture.load(Path(sys.argv[1]))\n"
+        "except SystemExit as error: print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, check=True)
+    line, kibibytes = done.stdout.splitlines()
+    assert line.startswith(f"{path}: ")
+    assert "pixels" in line
+    assert done.stderr == ""
+    assert int(kibibytes) < 2**15
+
+
+def test_a_file_that_is_too_long_is_rejected_unread(tmp_path):
+    with (tmp_path / "x.png").open("wb") as file:
+        file.truncate(2**40)
+    assert rejection(tmp_path / "x.png") == (
+        f"{tmp_path}/x.png: found 1,099,511,627,776 bytes, expected at most 67,108,864"
+    )
