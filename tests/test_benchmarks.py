@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmarks import compare, harness, no_gradient_steps, tables, verify, verify_cpu, worker_scaling
+from benchmarks import compare, frontier, harness, no_gradient_steps, tables, verify, verify_cpu, worker_scaling
 from benchmarks.baselines.deotte import random_affine
 from benchmarks.presets import PRESETS
 from stages.digits import dataset, kaggle, member, network
@@ -208,3 +208,23 @@ def test_every_output_of_the_pipeline_is_compared():
     pipeline = yaml.safe_load((harness.ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     outs = [out for stage in pipeline["stages"].values() for out in stage["outs"]]
     assert verify.outputs(harness.ROOT).keys() == {out if isinstance(out, str) else next(iter(out)) for out in outs}
+
+
+def test_the_frontier_averages_the_seeds_that_ran_all_thirds():
+    rows = [
+        {
+            "setting": "32x6",
+            "seed": seed,
+            "third": third,
+            "members": 1,
+            "errors": seed * 10,
+            "cpu_seconds": 40.0 + third,
+        }
+        for seed, thirds in ((1, 3), (3, 3), (5, 2))
+        for third in range(thirds)
+    ]
+    (row,) = frontier.summary(pd.DataFrame(rows)).to_dict("records")
+    assert row == {
+        "setting": "32x6", "members": 1, "seeds": 2, "errors": 60, "cpu_seconds": 41.0,
+        "standard_error": pytest.approx(30),
+    }  # fmt: skip
