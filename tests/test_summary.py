@@ -34,7 +34,7 @@ def test_it_counts_the_networks(members, counted):
 
 def test_after_the_sample_it_names_the_section_on_real_data():
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    assert "\"Kaggle's data\" in README.md" in printed()
+    assert '"Kaggle\'s data" in README.md' in printed()
     assert "## Kaggle's data\n" in readme
 
 
@@ -42,7 +42,8 @@ def test_after_a_users_data_it_gives_the_command_that_submits():
     assert "kaggle competitions submit -c digit-recognizer -f data/submission.csv" in printed("data/digits.zip")
 
 
-def test_it_reads_what_the_stages_wrote(empty_project, capsys):
+@pytest.mark.usefixtures("empty_project")
+def test_it_reads_what_the_stages_wrote(capsys):
     for path, content in {
         evaluate.METRICS: json.dumps(METRICS),
         submit.SUBMISSION: "ImageId,Label\n1,7\n2,1\n",

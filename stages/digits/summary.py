@@ -19,7 +19,7 @@ def lines(metrics: dict[str, float], members: int, predictions: int, raw: Path) 
         f"models      {dataset.MODELS}/*.keras: {members} network{'s' * (members != 1)}",
         f"submission  {SUBMISSION}: {predictions:,} digits",
         *(
-            ["next        real data in place of this sample: \"Kaggle's data\" in README.md"]
+            ['next        real data in place of this sample: "Kaggle\'s data" in README.md']
             if raw == SAMPLE
             else ["next        submit it:", f"kaggle competitions submit -c digit-recognizer -f {SUBMISSION} -m TEXT"]
         ),
