@@ -48,6 +48,18 @@ def metrics(result: ensemble.OutOfFold, history: pd.DataFrame) -> dict[str, floa
     }
 
 
+def headline(values: dict[str, float], members: int) -> pd.DataFrame:
+    """What the metrics come to, as text for a person: `figure, value`."""
+    accuracy, error = (100 * values[name] for name in ("accuracy", "accuracy_standard_error"))
+    figures = {
+        "accuracy": f"{accuracy:.2f} ± {error:.2f} %",
+        "errors": f"{values['errors']:,} of {values['evaluated_images']:,}",
+        "members": str(members),
+        "log loss": f"{values['log_loss']:.4f}",
+    }
+    return pd.DataFrame(figures.items(), columns=["figure", "value"])
+
+
 def calibration(probabilities: Probabilities, labels: Labels) -> pd.DataFrame:
     """A row for each bin of confidence that has images: `confidence` (mean), `accuracy`, `images`."""
     confidence = probabilities.max(axis=1)
@@ -96,14 +108,15 @@ def main() -> None:
     classes = params.classes()
     result = ensemble.out_of_fold(dataset.load_labelled(dataset.LABELLED), ensemble.load_members())
     history = pd.read_csv(dataset.MODELS / "history.csv")
-    labelled, probabilities, _ = result
+    labelled, probabilities, member_accuracies = result
     predicted = probabilities.argmax(axis=1)
     pairs = confusion_matrix(predicted, labelled.labels)
     errors = most_confident_errors(probabilities, labelled.labels)
     values = metrics(result, history)
 
     files.write_text(METRICS, json.dumps(values, indent=2) + "\n")
-    write_table("history", history.drop(columns="member").groupby("epoch", as_index=False).mean())
+    write_table("headline", headline(values, len(member_accuracies)))
+    write_table("history", history)
     write_table("confusion_matrix", name_classes(pairs, classes))
     write_table("per_class", name_classes(per_class(predicted, labelled.labels), classes))
     write_table("calibration", calibration(probabilities, labelled.labels))

@@ -1,10 +1,14 @@
-"""Predict the unlabelled images with the whole ensemble and write Kaggle's submission."""
+"""Predict the unlabelled images with the whole ensemble, write Kaggle's submission, and count each digit."""
 
 from pathlib import Path
 
-from stages.digits import dataset, ensemble, errors, kaggle, params
+import numpy as np
+import pandas as pd
+
+from stages.digits import dataset, ensemble, errors, files, kaggle, params
 
 SUBMISSION = Path("data/submission.csv")
+PREDICTED = Path("plots/predicted_unlabelled.csv")
 
 
 def main() -> None:
@@ -13,6 +17,9 @@ def main() -> None:
     kaggle.check_against_sample(params.raw(), len(images))
     digits = ensemble.predict(images, reference, ensemble.load_members()).argmax(axis=1)
     kaggle.write_submission(SUBMISSION, digits)
+    counts = np.bincount(digits, minlength=dataset.DIGITS)
+    table = pd.DataFrame({"predicted": params.classes(), "images": counts})
+    files.write_text(PREDICTED, table.to_csv(index=False, lineterminator="\n"))
     print(f"wrote {SUBMISSION}: {len(digits)} predicted digits")
 
 

@@ -18,11 +18,15 @@ from matplotlib.patches import Rectangle
 from stages.digits.dataset import DIGITS, SIDE, Images, Labels, Probabilities
 
 matplotlib.rcdefaults()  # not the settings in a user's matplotlibrc
+matplotlib.rcParams.update({"font.size": 10, "axes.titlesize": 11, "figure.titlesize": 11, "legend.fontsize": 9})
 matplotlib.rcParams["text.parse_math"] = False  # a class may be named $
 
 __all__ = ["environment"]
 DOTS_PER_INCH = 120
-TRAIN, VALIDATION = "#3b6ea8", "#d1495b"
+WIDTH = 8.3  # inches: on 830 pixels of a README, a point of type is 1.4 pixels high
+# of Okabe and Ito's palette: they differ for the colour-blind, and in grey
+TRAIN, VALIDATION, ERROR = "#e69f00", "#0072b2", "#d55e00"
+ACCURACIES = (0.2, 0.5, 0.8, 0.9, 0.95, 0.98, 0.995, 0.999, 1)  # ticks of an axis that widens towards 1
 MAX_MISCLASSIFIED = 48
 MAX_PREDICTED = 48
 TITLE_WIDTH = 15  # characters above a misclassified image
@@ -41,12 +45,12 @@ def samples(images: Images, labels: Labels, classes: Sequence[str], each: int = 
         first = images[np.flatnonzero(labels == digit)[:each]]
         row[: len(first)] = first
     room = _room(classes)
-    width = each * 0.5 + 0.4 + room
-    figure = Figure(figsize=(width, DIGITS * 0.5 + 0.1))
+    width = WIDTH + room
+    figure = Figure(figsize=(width, DIGITS * WIDTH / (each + 0.8)))
     axes = figure.subplots()
     _draw_ink(axes, board.swapaxes(1, 2).reshape(DIGITS * SIDE, each * SIDE))
     _bare(axes)
-    axes.set_yticks(SIDE * (np.arange(DIGITS) + 0.5), classes, fontsize=13)
+    axes.set_yticks(SIDE * (np.arange(DIGITS) + 0.5), classes, fontsize=12)
     axes.tick_params(left=False)
     figure.subplots_adjust(left=(0.42 + room) / width, right=0.995, top=0.99, bottom=0.01)
     return figure
@@ -54,16 +58,26 @@ def samples(images: Images, labels: Labels, classes: Sequence[str], each: int = 
 
 def history(rows: pd.DataFrame) -> Figure:
     """Loss and accuracy over the epochs (the columns of `EpochMetrics`): mean and (pale) range of the members."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     epochs = rows["epoch"].max()
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for part, colour in (("train", TRAIN), ("validation", VALIDATION)):
             label = "train (augmented, with dropout)" if part == "train" else "validation"
             sns.lineplot(
-                rows, x="epoch", y=f"{part}_{quantity}", ax=axes, color=colour, label=label,
+                rows, x="epoch", y=f"{part}_{quantity}", ax=axes, color=colour, label=label, linestyle="--" if part == "train" else "-",
                 errorbar=("pi", 100), marker="o" if epochs <= 30 else None,
             )  # fmt: skip
-        axes.set(xlabel="epoch", ylabel=quantity, title=f"{quantity.capitalize()}: mean and range of the members")
+        axes.set(xlabel="epoch", ylabel=quantity, title=f"{quantity.capitalize()}: mean and range")
+        if quantity == "loss":
+            axes.set_yscale("log")
+            axes.yaxis.get_minor_locator().set_params(subs=(2, 3, 5))  # ticks with room for their labels
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("{x:g}")
+        else:
+            axes.set_yscale("function", functions=(lambda y: -np.cbrt(1 - y), lambda y: 1 + y**3))
+            axes.set_yticks(ACCURACIES, [f"{100 * tick:g} %" for tick in ACCURACIES])
+            axes.set_ylim(min(0.99, rows[["train_accuracy", "validation_accuracy"]].min().min()), 1)
+        axes.legend(loc="upper right" if quantity == "loss" else "lower right")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         sns.despine(ax=axes)
@@ -79,22 +93,22 @@ def confusion_matrix(pairs: pd.DataFrame, classes: Sequence[str]) -> Figure:
         pairs.pivot(index="actual", columns="predicted", values=name).to_numpy() for name in ("images", "fraction")
     )
     room = _room(classes)
-    figure = Figure(figsize=(7.6 + room, 6.6 + room), layout="constrained")
+    figure = Figure(figsize=(WIDTH + room, 7 + room), layout="constrained")
     axes = figure.subplots()
     sns.heatmap(  # without the diagonal, which would take the whole range of colours
         100 * fractions, annot=np.where(counts, counts.astype(str), ""), fmt="", mask=np.eye(DIGITS, dtype=bool),
-        cmap=sns.light_palette(VALIDATION, as_cmap=True), vmin=0, vmax=_max_off_diagonal(100 * fractions), ax=axes,
+        cmap=sns.light_palette(ERROR, as_cmap=True), vmin=0, vmax=_max_off_diagonal(100 * fractions), ax=axes,
         linewidths=1, square=True, cbar_kws={"label": "% of the actual class", "shrink": 0.8},
         xticklabels=classes, yticklabels=classes,
     )  # fmt: skip
     for digit in range(DIGITS):
         axes.text(
             digit + 0.5, digit + 0.5, f"{counts[digit, digit]}\n{100 * fractions[digit, digit]:.1f} %",
-            ha="center", va="center", fontsize=8, color="#2a7f4f", weight="bold",
+            ha="center", va="center", fontsize=9, color=VALIDATION, weight="bold",
         )  # fmt: skip
     axes.set(xlabel="predicted", ylabel="actual")
     axes.tick_params(axis="y", rotation=0)
-    axes.set_title(f"{counts.sum() - np.trace(counts)} errors in {counts.sum()} held-out images")
+    axes.set_title(f"{counts.sum() - np.trace(counts):,} errors in {counts.sum():,} held-out images")
     return figure
 
 
@@ -102,7 +116,7 @@ def misclassified(
     images: Images, actual: Labels, predicted: Labels, confidence: np.ndarray, classes: Sequence[str]
 ) -> Figure:
     """The first misclassified images, each with its label, the prediction and its probability."""
-    columns = 12
+    columns = 8
     count = min(len(images), MAX_MISCLASSIFIED)
     rows = max(1, -(-count // columns))
     titles = [
@@ -111,16 +125,14 @@ def misclassified(
         for index in range(count)
     ]
     extra_lines = max((title.count("\n") for title in titles), default=1) - 1
-    figure = Figure(figsize=(columns, rows * (1.35 + 0.14 * extra_lines) + 0.4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, rows * (1.45 + 0.16 * extra_lines) + 0.4), layout="constrained")
     which = f"All {count}" if count == len(images) else f"The {count} most confident of {len(images)}"
-    figure.suptitle(
-        f"{which} misclassified images, most confident first" if count else "No misclassified images", fontsize=12
-    )
+    figure.suptitle(f"{which} misclassified images, most confident first" if count else "No misclassified images")
     for index, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         _bare(axes)
         if index < count:
             _draw_ink(axes, images[index])
-            axes.set_title(titles[index], fontsize=8)
+            axes.set_title(titles[index], fontsize=9)
     return figure
 
 
@@ -149,7 +161,7 @@ def prediction(
     for axes in grid:
         axes.set_axis_off()
     for axes, box, image, row, name in zip(grid, boxes, images, probabilities, names, strict=False):
-        colour = TRAIN if row.max() >= sure else VALIDATION
+        colour = VALIDATION if row.max() >= sure else ERROR
         page.add_patch(Rectangle(box[:2], *(box[2:] - box[:2]), fill=False, color=colour, linewidth=1.5))
         _draw_ink(axes, image)
         title = f"{textwrap.fill(name, TITLE_WIDTH)}\n{100 * row.max():.1f} %"
