@@ -1,5 +1,6 @@
 # `make` sets up .venv and runs the pipeline; `make help` lists the rest.
 PYTHON ?= python3
+REV ?= HEAD
 export PATH := $(CURDIR)/.venv/bin:$(PATH)# DVC runs the `python` that is first on PATH
 READY := .venv/ready
 COG := cog -I . -p "from benchmarks import tables" -P
@@ -12,8 +13,8 @@ run: $(READY) ## set up, run the stages that have changed, show accuracy and whe
 	@dvc repro
 	@echo && python -m stages.digits.summary
 
-plots: $(READY) ## draw DVC's plots on one page
-	@dvc plots show
+plots: $(READY) ## draw DVC's plots on one page, beside the last commit's or, with REV=NAME, another revision's
+	@dvc plots diff $(REV)
 
 experiments: $(READY) ## dvc exp show, with the columns that matter
 	@dvc exp show --no-pager --only-changed --drop '$(OTHER_COLUMNS)'

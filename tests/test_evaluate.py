@@ -88,6 +88,17 @@ def test_metrics_are_flat_numbers(result):
     assert all(isinstance(value, int | float) for value in evaluate.metrics(result, HISTORY).values())
 
 
+def test_the_headline_is_text_for_people():
+    values = {"accuracy": 0.99738, "accuracy_standard_error": 0.00039, "errors": 44, "evaluated_images": 16800}
+    table = evaluate.headline(values | {"log_loss": 0.00987}, members=4)
+    assert dict(table.to_numpy().tolist()) == {
+        "accuracy": "99.74 ± 0.04 %",
+        "errors": "44 of 16,800",
+        "members": "4",
+        "log loss": "0.0099",
+    }
+
+
 def test_confusion_fractions_are_of_the_actual_digit():
     actual, predicted = [3, 3, 3, 3, *[5] * 7], [3, 3, 3, 5, *[5] * 7]
     table = evaluate.confusion_matrix(np.array(predicted), np.array(actual)).set_index(["actual", "predicted"])

@@ -65,8 +65,8 @@ def history(rows: pd.DataFrame) -> Figure:
             label = "train (augmented, with dropout)" if part == "train" else "validation"
             sns.lineplot(
                 rows, x="epoch", y=f"{part}_{quantity}", ax=axes, color=colour, label=label,
-                linestyle="--" if part == "train" else "-", errorbar=("pi", 100),
-                marker="o" if epochs <= 30 else None,
+                linestyle="--" if part == "train" else "-",
+                errorbar=("pi", 100), marker="o" if epochs <= 30 else None,
             )  # fmt: skip
         axes.set(xlabel="epoch", ylabel=quantity, title=f"{quantity.capitalize()}: mean and range")
         if quantity == "loss":
