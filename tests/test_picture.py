@@ -94,22 +94,21 @@ def test_a_pipe_is_rejected_without_waiting_for_it(tmp_path):
         b"\xff\xd8\xff\xe0" + bytes(50),
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
         png(30, 30, b""),
-        png(30, 30, bytes(31 * 10)),
-        png(30, 30, bytes(31 * 30))[:60],
         png(0, 0, b""),
     ],
-    ids=["empty", "text", "gif", "jpeg", "postscript", "no data", "few rows", "cut", "no size"],
+    ids=["empty", "text", "gif", "jpeg", "postscript", "no data", "no size"],
 )
 def test_what_is_no_whole_picture_is_rejected(tmp_path, content):
     (tmp_path / "x.png").write_bytes(content)
     assert rejection(tmp_path / "x.png").startswith(f"{tmp_path}/x.png: not a PNG or JPEG picture that can be read: ")
 
 
-def test_a_truncated_jpeg_is_rejected(tmp_path):
+@pytest.mark.parametrize("name", ["x.jpg", "x.png"])
+def test_a_truncated_picture_is_rejected(tmp_path, name):
     noise = np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "x.jpg")
-    (tmp_path / "x.jpg").write_bytes((tmp_path / "x.jpg").read_bytes()[:9000])
-    assert "not a PNG or JPEG picture that can be read: image file is truncated" in rejection(tmp_path / "x.jpg")
+    Image.fromarray(noise).save(tmp_path / name)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:9000])
+    assert "not a PNG or JPEG picture that can be read: image file is truncated" in rejection(tmp_path / name)
 
 
 @pytest.mark.parametrize("side", [8_000, 12_000, 60_000])
