@@ -11,10 +11,16 @@ ROOT = Path(__file__).parents[1]
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # for DVC, which runs the first `python`
 
 
-def run(folder: Path, *command: str, **environment: str) -> str:
-    """What the command prints, both streams; AssertionError if it fails."""
+def run(folder: Path, *command: str, timeout: float | None = None, **environment: str) -> str:
+    """What the command prints, both streams; AssertionError if it fails, TimeoutExpired after `timeout` seconds."""
     done = subprocess.run(
-        command, cwd=folder, env=os.environ | {"PATH": PATH} | environment, capture_output=True, text=True, check=False
+        command,
+        cwd=folder,
+        env=os.environ | {"PATH": PATH} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
