@@ -1,6 +1,7 @@
 """Measure the out-of-fold predictions: metrics, tables for DVC's plots, and figures."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from stages.digits.dataset import Labels, Probabilities, Rows
 METRICS = Path("metrics/evaluate.json")
 PLOTS = Path("plots")
 BINS = 10  # of confidence, equally wide
+MAX_PERFECT = 1000  # images; the best published networks misclassify two of these
 SMALLEST_PROBABILITY = 1e-7  # for the log loss: a float32 can be 0
 
 
@@ -45,6 +47,16 @@ def metrics(result: ensemble.OutOfFold, history: pd.DataFrame) -> dict[str, floa
         for name, value in values.items()
         if value is not None
     }
+
+
+def warnings(metrics: dict[str, float]) -> list[str]:
+    """What a person should know before trusting these metrics."""
+    if metrics["errors"] or metrics["evaluated_images"] <= MAX_PERFECT:
+        return []
+    return [
+        f"warning: all {metrics['evaluated_images']} held-out images are predicted correctly, which is too good to be "
+        "true: look for a leak, such as the label in the pixels or copies of an image in several folds"
+    ]
 
 
 def calibration(probabilities: Probabilities, labels: Labels) -> pd.DataFrame:
@@ -108,6 +120,8 @@ def main() -> None:
         f"out-of-fold accuracy {values['accuracy']:.2%} ± {values['accuracy_standard_error']:.2%}: "
         f"{values['errors']} errors in {values['evaluated_images']} images"
     )
+    for warning in warnings(values):
+        print(warning, file=sys.stderr)
 
 
 if __name__ == "__main__":
