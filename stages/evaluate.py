@@ -1,6 +1,7 @@
 """Evaluate the out-of-fold predictions: metrics, tables for DVC's plots, and figures."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from stages.digits.dataset import Labels, Probabilities, Rows
 METRICS = Path("metrics/evaluate.json")
 PLOTS = Path("plots")
 BINS = 10  # of confidence, equally wide
+MAX_PERFECT = 1000  # images; the best published networks misclassify two of these
 SMALLEST_PROBABILITY = 1e-7  # for the log loss: a float32 can be 0
 
 
@@ -58,6 +60,16 @@ def headline(values: dict[str, float], members: int) -> pd.DataFrame:
         "log loss": f"{values['log_loss']:.4f}",
     }
     return pd.DataFrame(figures.items(), columns=["figure", "value"])
+
+
+def warnings(metrics: dict[str, float]) -> list[str]:
+    """What a person should know before trusting these metrics."""
+    if metrics["errors"] or metrics["evaluated_images"] <= MAX_PERFECT:
+        return []
+    return [
+        f"warning: all {metrics['evaluated_images']} held-out images are predicted correctly, which is too good to be "
+        "true: look for a leak, such as the label in the pixels or copies of an image in several folds"
+    ]
 
 
 def calibration(probabilities: Probabilities, labels: Labels) -> pd.DataFrame:
@@ -130,6 +142,8 @@ def main() -> None:
         f"out-of-fold accuracy {values['accuracy']:.2%} ± {values['accuracy_standard_error']:.2%}: "
         f"{values['errors']} errors in {values['evaluated_images']} images"
     )
+    for warning in warnings(values):
+        print(warning, file=sys.stderr)
 
 
 if __name__ == "__main__":

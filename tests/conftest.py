@@ -103,9 +103,9 @@ def labelled() -> dataset.Labelled:
 
 @pytest.fixture(scope="session")
 def small_params() -> str:
-    """The project's params.yaml, for a run of seconds on the embedded sample."""
+    """The project's params.yaml, for a run of seconds on the embedded sample, in which each member learns a little."""
     text = (Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8")
-    for key, value in {"labelled_per_digit": 20, "folds": 2, "members": 2, "epochs": 2, "batch_size": 20}.items():
+    for key, value in {"labelled_per_digit": 20, "folds": 2, "members": 2, "epochs": 2, "batch_size": 10}.items():
         text = commands.with_param(text, key, value)
     return text
 
@@ -114,4 +114,16 @@ def small_params() -> str:
 def recipe() -> Recipe:
     """The project's recipe, for two short epochs."""
     committed = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
-    return Recipe(**committed["train"] | {"members": 3, "epochs": 2, "batch_size": 20, "validation_fraction": 0.1})
+    return Recipe(**committed["train"] | {"members": 3, "epochs": 2, "batch_size": 10, "validation_fraction": 0.1})
+
+
+@pytest.fixture(scope="session")
+def write_training() -> Callable[[dataset.Labelled, Recipe], None]:
+    """Writes what the stage `train` reads into the current folder."""
+
+    def write(labelled: dataset.Labelled, recipe: Recipe) -> None:
+        dataset.LABELLED.parent.mkdir(parents=True)
+        dataset.save_labelled(dataset.LABELLED, labelled)
+        Path("params.yaml").write_text(yaml.safe_dump({"train": recipe.model_dump()}), encoding="utf-8")
+
+    return write

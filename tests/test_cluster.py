@@ -1,6 +1,7 @@
 """Members on Dask: real schedulers and workers in their own processes, and what happens when they die."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -8,17 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
 import dask
 import distributed
+import psutil
 import pytest
 
-from stages.digits import cluster, dataset, member
+from stages import train
+from stages.digits import cluster, dataset, files, member
 from stages.digits.errors import InputError
-from stages.digits.recipe import EpochMetrics, Recipe, TrainedMember
+from stages.digits.recipe import EpochMetrics, TrainedMember
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 120  # seconds, until a test gives up waiting for another process
@@ -209,9 +212,11 @@ def test_a_damaged_cached_member_is_trained_again(labelled, recipe, expected, da
     assert cluster.unfinished(labelled, recipe) == [1]
 
 
-def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(folder, labelled, recipe, expected):
+def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(
+    folder, labelled, recipe, expected, write_training
+):
     """Killed after the first reported epoch: each member has two, so none but the cached one is surely finished."""
-    prepare_project(labelled, recipe)
+    write_training(labelled, recipe)
     cluster.CACHE_DIR.mkdir(parents=True)
     keys = cluster.cache_keys(labelled, recipe)
     cluster.write_cached(keys[0], expected[0])
@@ -227,12 +232,74 @@ def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(
     assert not cluster.CACHE_DIR.exists()
 
 
-def prepare_project(labelled: dataset.Labelled, recipe: Recipe) -> None:
-    """What the stage `train` reads, in the current folder."""
-    dataset.LABELLED.parent.mkdir(parents=True)
-    dataset.save_labelled(dataset.LABELLED, labelled)
-    settings = "\n".join(f"  {key}: {value}" for key, value in recipe.model_dump().items())
-    Path("params.yaml").write_text(f"train:\n{settings}\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill), (signal.SIGHUP, os.killpg)],
+    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
+)
+def test_a_signal_stops_training_with_one_line_and_no_process_is_left(
+    folder, labelled, recipe, write_training, number, send
+):
+    """A terminal sends SIGINT and SIGHUP to its whole process group; `kill` sends SIGTERM to one process."""
+    write_training(labelled, recipe.model_copy(update={"members": 1, "epochs": 100_000, "patience": 100_000}))
+    log = folder / "train.log"
+    with process("stages.train", log=log, folder=folder) as training:
+        wait_for(lambda: "epoch  1/" in log.read_text())
+        send(training.pid, number)
+        assert training.wait(PATIENCE) == 128 + number
+        wait_for(lambda: not running(training.pid))
+    progress = re.compile(r" *\d+/100000 |1 worker on this machine")
+    assert [line for line in log.read_text().splitlines() if not progress.match(line)] == [
+        f"stopped by {number.name}: finished members are kept; run `dvc repro` to train the others"
+    ]
+
+
+def running(group: int) -> list[psutil.Process]:
+    """The processes of a group, without those that have ended but that nobody has waited for."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def test_a_second_training_in_a_folder_waits_for_the_first(folder, labelled, recipe, write_training):
+    """Where `dvc` was killed, its stage goes on, and the next `dvc repro` starts another."""
+    write_training(labelled, recipe)
+    log = folder / "train.log"
+    with files.lock(train.LOCK, lambda: None), process("stages.train", log=log, folder=folder) as second:
+        wait_for(lambda: log.read_text() == "waiting for another training in this folder to end\n")
+        assert second.poll() is None
+
+
+def test_a_lock_ends_with_the_process_that_holds_it(folder):
+    code = (
+        "import os, time\nfrom pathlib import Path\nfrom stages.digits import files\n"
+        "with files.lock(Path('lock'), lambda: None):\n    print('held', flush=True)\n    time.sleep(600)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=-1)
+    assert holder.stdout.readline() == b"held\n"
+
+    def kill_holder() -> None:
+        holder.kill()
+        holder.communicate()
+
+    waited = []
+    with files.lock(folder / "lock", lambda: waited.append(kill_holder())):
+        assert waited
+
+
+def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, recipe, expected):
+    keys = cluster.cache_keys(labelled, recipe)
+    for key, trained in zip(keys[:2], expected, strict=False):
+        cluster.write_cached(key, trained)
+
+    def remove_first(_: EpochMetrics) -> None:
+        (cluster.CACHE_DIR / f"{keys[0]}.keras").unlink(missing_ok=True)
+
+    with pytest.raises(InputError, match="data/members: a finished member was altered or removed"):
+        cluster.train_members(labelled, recipe, remove_first, ignore)
 
 
 def test_the_client_never_imports_tensorflow():

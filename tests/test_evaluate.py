@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from stages import evaluate
-from stages.digits import dataset, ensemble
+from stages.digits import dataset, drawing, ensemble
 from stages.digits.recipe import EpochMetrics
 
 HISTORY = pd.DataFrame(
@@ -55,6 +55,30 @@ def test_metrics_say_how_many_folds_were_evaluated(result):
 
 def test_a_single_member_has_no_standard_deviation(result):
     assert "member_accuracy_std" not in evaluate.metrics(result._replace(member_accuracies=[0.75]), HISTORY)
+
+
+@pytest.mark.parametrize(
+    ("images", "errors", "lines"), [(1001, 0, 1), (1000, 0, 0), (1001, 1, 0)], ids=["leak", "few images", "an error"]
+)
+def test_only_a_perfect_accuracy_on_more_than_a_thousand_images_warns(
+    tmp_path, monkeypatch, capsys, images, errors, lines
+):
+    labels = (np.arange(images) % 10).astype(np.uint8)
+    predicted = labels.copy()
+    predicted[:errors] += 1
+    labelled = dataset.Labelled(np.zeros((images, 28, 28), dtype=np.uint8), labels, labels % 2)
+    result = ensemble.OutOfFold(labelled, confident(predicted.tolist(), [0.9] * images), [1.0])
+    monkeypatch.chdir(tmp_path)
+    dataset.MODELS.mkdir(parents=True)
+    HISTORY.to_csv(dataset.MODELS / "history.csv", index=False)
+    monkeypatch.setattr(dataset, "load_labelled", lambda _: labelled)
+    monkeypatch.setattr(ensemble, "load_members", list)
+    monkeypatch.setattr(ensemble, "out_of_fold", lambda *_: result)
+    monkeypatch.setattr(drawing, "save", lambda *_: None)
+    evaluate.main()
+    warning = capsys.readouterr().err
+    assert warning.count("\n") == lines
+    assert warning.startswith(f"warning: all {images} held-out images are predicted correctly" * lines)
 
 
 def test_log_loss_is_the_mean_over_images(result):

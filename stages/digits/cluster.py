@@ -54,7 +54,12 @@ def train_members(
             for member, result in _run(client, labelled, to_train, keys, recipe, on_epoch_end):
                 write_cached(keys[member], result)
                 on_member_end(member, result.history)
-    return [trained for key in keys if (trained := _read_cached(key))]
+    finished = {key: trained for key in keys if (trained := _read_cached(key))}
+    if len(finished) < len(keys):
+        raise InputError(
+            f"{CACHE_DIR}: a finished member was removed or altered during training; run `dvc repro` again"
+        )
+    return list(finished.values())
 
 
 def unfinished(labelled: Labelled, recipe: Recipe) -> list[int]:
@@ -121,19 +126,23 @@ def _client(most: int, log: Callable[[str], None]) -> Iterator[distributed.Clien
     workers = max(1, min(most, CPU_COUNT, MEMORY_LIMIT // WORKER_MEMORY))
     # A worker with TensorFlow loaded takes longer to exit than Dask waits; that is nothing to warn about.
     logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
-    with (
-        dask.config.set(DASK_CONFIG),
-        distributed.LocalCluster(
+    with dask.config.set(DASK_CONFIG), _local_cluster(workers) as cluster, distributed.Client(cluster) as client:
+        log(f"{workers} worker{'s' * (workers > 1)} on this machine, dashboard {client.dashboard_link}")
+        yield client
+
+
+def _local_cluster(workers: int) -> distributed.LocalCluster:
+    """One-thread processes on this machine; InputError if they can't be started, for lack of a scratch folder say."""
+    try:
+        return distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
             memory_limit=None,
             dashboard_address="127.0.0.1:0",
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        log(f"{workers} worker{'s' * (workers > 1)} on this machine, dashboard {client.dashboard_link}")
-        yield client
+        )
+    except RuntimeError as error:  # Dask's wrapper of whatever failed
+        raise InputError(f"Dask can't start workers on this machine: {error}") from None
 
 
 def _run(

@@ -1,8 +1,8 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all; a lock between processes."""
 
-import os
-import tempfile
-from collections.abc import Iterator
+import fcntl
+import secrets
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,15 +11,12 @@ from pathlib import Path
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`: renamed to `path` once it is written, removed on an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read it
         temporary.replace(path)
     except OSError as error:
-        error.filename = str(path)  # a write that fails, on a full disk say, doesn't know its file
+        error.filename = str(path)  # not the temporary one; a write that fails, on a full disk say, knows none
         temporary.unlink(missing_ok=True)
         raise
     except BaseException:
@@ -37,7 +34,14 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def _umask() -> int:
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return umask
+@contextmanager
+def lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock file `path`; if another process does, call `on_wait` and wait. A process that dies releases it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
