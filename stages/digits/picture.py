@@ -57,7 +57,7 @@ def _shrink(image: Image.Image) -> Image.Image:
 
 def _gray(image: Image.Image) -> Picture:
     """Brightness; what is transparent becomes white, or black where what can be seen is light."""
-    brightness = np.asarray(image.convert("L"), dtype=np.float32)
+    brightness: npt.NDArray[np.floating] = np.asarray(image.convert("L"), dtype=np.float32)
     if image.mode == "RGBA":
         opacity = np.asarray(image.getchannel("A"), dtype=np.float32) / 255
         is_light = (brightness * opacity).sum() > 127.5 * opacity.sum()
