@@ -154,7 +154,7 @@ def prediction(
     count = min(len(images), MAX_PREDICTED)
     rows = -(-count // columns)
     figure = Figure(figsize=(4 + columns, max(2.6, 1.45 * rows)), layout="constrained")
-    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=(4, columns)))
+    left, right = np.asarray(figure.subfigures(1, 2, width_ratios=(4, columns)))
     page = left.subplots()
     _bare(page)
     page.imshow(picture, cmap="gray", vmin=0, vmax=255)
