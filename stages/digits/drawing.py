@@ -145,7 +145,7 @@ def prediction(
     page = left.subplots()
     _bare(page)
     page.imshow(picture, cmap="gray", vmin=0, vmax=255)
-    grid = right.subplots(max(2, rows), columns).flat
+    grid = list(right.subplots(max(2, rows), columns).flat)
     for axes in grid:
         axes.set_axis_off()
     for axes, box, image, row, name in zip(grid, boxes, images, probabilities, names, strict=False):
