@@ -141,7 +141,7 @@ def prediction(
     count = min(len(images), MAX_PREDICTED)
     rows = -(-count // columns)
     figure = Figure(figsize=(4 + columns, max(2.6, 1.45 * rows)), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(4, columns))
+    [left, right] = figure.subfigures(1, 2, squeeze=False, width_ratios=(4, columns)).flat
     page = left.subplots()
     _bare(page)
     page.imshow(picture, cmap="gray", vmin=0, vmax=255)
