@@ -23,7 +23,7 @@ from stages.predict import SURE
 
 HEIGHTS = (20, 35, 60, 120, 300)  # pixels of a drawn digit
 THICKNESSES = (0.05, 0.09, 0.15)  # of a stroke, as a fraction of the height
-EACH = 4  # of each digit, height, thickness and polarity
+EACH = 1  # of each digit, height, thickness and polarity
 
 
 class Handwriting(NamedTuple):
@@ -34,7 +34,7 @@ class Handwriting(NamedTuple):
 
 
 def drawn(random: np.random.Generator) -> Handwriting:
-    """EACH drawing of every digit in every height, thickness and polarity."""
+    """EACH drawings of every digit in every height, thickness and polarity."""
     pictures, labels = [], []
     for height in HEIGHTS:
         for thickness in THICKNESSES:

@@ -154,11 +154,11 @@ def prediction(
     count = min(len(images), MAX_PREDICTED)
     rows = -(-count // columns)
     figure = Figure(figsize=(4 + columns, max(2.6, 1.45 * rows)), layout="constrained")
-    left, right = np.asarray(figure.subfigures(1, 2, width_ratios=(4, columns)))
+    [left, right] = figure.subfigures(1, 2, squeeze=False, width_ratios=(4, columns)).flat
     page = left.subplots()
     _bare(page)
     page.imshow(picture, cmap="gray", vmin=0, vmax=255)
-    grid = right.subplots(max(2, rows), columns).flat
+    grid = list(right.subplots(max(2, rows), columns).flat)
     for axes in grid:
         axes.set_axis_off()
     for axes, box, image, row, name in zip(grid, boxes, images, probabilities, names, strict=False):

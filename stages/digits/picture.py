@@ -57,9 +57,9 @@ def _shrink(image: Image.Image) -> Image.Image:
 
 def _gray(image: Image.Image) -> Picture:
     """Brightness; what is transparent becomes white, or black where what can be seen is light."""
-    brightness: npt.NDArray[np.floating] = np.asarray(image.convert("L"), dtype=np.float32)
+    brightness = np.asarray(image.convert("L"), dtype=np.float64)
     if image.mode == "RGBA":
-        opacity = np.asarray(image.getchannel("A"), dtype=np.float32) / 255
+        opacity = np.asarray(image.getchannel("A"), dtype=np.float64) / 255
         is_light = (brightness * opacity).sum() > 127.5 * opacity.sum()
         brightness = brightness * opacity + (0 if is_light else 255) * (1 - opacity)
     return brightness.round().astype(np.uint8)
