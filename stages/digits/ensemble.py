@@ -1,5 +1,6 @@
 """From images to probabilities: load the members, test-time augmentation, their average, k-NN where it is uncertain."""
 
+import zipfile
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +37,9 @@ def load_members() -> list[keras.Model]:
 def _load(path: Path) -> keras.Model:
     """A member, in Keras' safe mode, which executes nothing that a file holds; InputError if it is none."""
     try:
+        with zipfile.ZipFile(path) as archive:  # Keras reads on where a checksum is wrong
+            if entry := archive.testzip():
+                raise zipfile.BadZipFile(f"wrong checksum of {entry}")
         model = keras.models.load_model(path, safe_mode=True)
         problem = _problem(model)
     except Exception as error:  # of many kinds: the file may hold anything
