@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings, strategies
 
 from stages.digits import dataset
 from stages.digits.errors import InputError
@@ -30,6 +31,30 @@ def test_each_digit_is_spread_evenly_over_the_folds(folds):
     folds_of = dataset.assign_folds(LABELS, folds, seed=1)
     counts = pd.crosstab(folds_of, LABELS)
     assert (counts.max() - counts.min()).max() <= 1
+
+
+@given(
+    counts=strategies.lists(strategies.integers(3, 30), min_size=10, max_size=10),
+    folds=strategies.integers(2, 8),
+    member=strategies.integers(0, 99),
+    seed=strategies.integers(0, 2**31 - 1),
+    validation_fraction=strategies.floats(0.001, 0.5),
+)
+@settings(max_examples=60, deadline=None)
+def test_folds_and_a_members_parts_are_partitions_whatever_the_labels(counts, folds, member, seed, validation_fraction):
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(10), counts)).astype(np.uint8)
+    if min(counts) < 2 * folds:
+        with pytest.raises(InputError, match="expected at least"):
+            dataset.assign_folds(labels, folds, seed)
+        return
+    folds_of = dataset.assign_folds(labels, folds, seed)
+    of_digit = pd.crosstab(folds_of, labels)
+    assert of_digit.index.tolist() == list(range(folds))
+    assert (of_digit.max() - of_digit.min()).max() <= 1
+    labelled = dataset.Labelled(np.zeros((len(labels), 28, 28), dtype=np.uint8), labels, folds_of)
+    parts = dataset.split(labelled, member, validation_fraction, seed)
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(len(labels)))
+    assert np.array_equal(parts.held_out, np.flatnonzero(folds_of == member % folds))
 
 
 def test_the_seed_decides_the_folds():

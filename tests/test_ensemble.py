@@ -1,5 +1,6 @@
 """From images to probabilities, with stand-ins for networks that predict what the test says."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,3 +197,16 @@ def test_a_damaged_member_is_rejected(damage):
     content = {"truncated": path.read_bytes()[:-100], "empty": b"", "text": b"not a model"}[damage]
     path.write_bytes(content)
     assert rejection().startswith(f"{path}: not a trained member: ")
+
+
+@pytest.mark.usefixtures("models")
+def test_a_flipped_bit_in_the_weights_is_rejected():
+    path = dataset.model_path(0)
+    save(path, *network(bias=0))
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        entry = archive.getinfo("model.weights.h5")
+        weights = archive.read(entry)
+    content[content.index(weights) + len(weights) // 2] ^= 1
+    path.write_bytes(content)
+    assert rejection().startswith(f"{path}: not a trained member: wrong checksum of model.weights.h5")

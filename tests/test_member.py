@@ -1,6 +1,8 @@
 """Training one member: what it learns from, and that the same inputs give the same bytes."""
 
 import random
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -75,6 +77,30 @@ def test_another_threads_random_draws_change_no_bit(labelled, recipe, trained):
         stop.set()
         thread.join()
     assert in_parallel == trained
+
+
+PLAIN_KERAS = """\
+import os, sys
+os.environ.update(CUDA_VISIBLE_DEVICES="-1", ONEDNN_MAX_CPU_ISA="AVX2", TF_ENABLE_ONEDNN_OPTS="1")
+import keras, numpy, tensorflow
+tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+images = numpy.load("images.npy")
+numpy.save("probabilities.npy", keras.models.load_model("model.keras").predict(images, batch_size=500))
+sys.exit("stages" in sys.modules)
+"""
+
+
+def test_plain_keras_in_another_process_predicts_the_same_bits(tmp_path, monkeypatch, labelled, trained):
+    """On one thread, with the instructions that training uses: these decide the order of sums."""
+    (tmp_path / "model.keras").write_bytes(trained.model)
+    np.save(tmp_path / "images.npy", labelled.images)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", PLAIN_KERAS], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(ensemble, "TTA_THRESHOLD", 0)
+    expected = ensemble.predict_proba(keras.models.load_model(tmp_path / "model.keras"), labelled.images)
+    assert np.array_equal(np.load(tmp_path / "probabilities.npy"), expected)
 
 
 def test_a_different_seed_gives_different_bytes(labelled, recipe, trained):

@@ -1,5 +1,6 @@
 """From images to probabilities: load the members, predict with TTA, average, refine uncertain predictions by k-NN."""
 
+import zipfile
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +37,9 @@ def load_members() -> list[keras.Model]:
 def _load(path: Path) -> keras.Model:
     """Load a member in Keras' safe mode, which executes no code from the file; InputError if it isn't a member."""
     try:
+        with zipfile.ZipFile(path) as archive:  # Keras reads on where a checksum is wrong
+            if entry := archive.testzip():
+                raise zipfile.BadZipFile(f"wrong checksum of {entry}")
         model = keras.models.load_model(path, safe_mode=True)
         problem = _problem(model)
     except Exception as error:  # of many kinds: the file may hold anything
