@@ -182,7 +182,7 @@ def test_a_conflict_in_the_lock_is_resolved_by_a_run_with_the_merged_parameters(
     rejected = subprocess.run(
         [sys.executable, "-m", "dvc", "repro"], cwd=branched, capture_output=True, text=True, check=False
     )
-    assert "'dvc.lock' is invalid" in rejected.stderr
+    assert "'./dvc.lock' is invalid (possible merge conflicts)" in rejected.stderr
     for line in RESOLVE.splitlines():
         shell(branched, line)
     text = (branched / "params.yaml").read_text(encoding="utf-8")
