@@ -16,7 +16,7 @@ plots: $(READY) ## draw DVC's plots on one page
 	@dvc plots show
 
 experiments: $(READY) ## dvc exp show, with the columns that matter
-	@dvc exp show --no-pager --only-changed --drop '$(OTHER_COLUMNS)'
+	@COLUMNS=200 dvc exp show --no-pager --only-changed --drop '$(OTHER_COLUMNS)'
 
 test: $(READY) ## set up, check style, types and the numbers in the docs, run all tests
 	@ruff check && ruff format --check
