@@ -17,7 +17,7 @@ plots: $(READY) ## draw DVC's plots on one page, beside the last commit's or, wi
 	@dvc plots diff $(REV)
 
 experiments: $(READY) ## dvc exp show, with the columns that matter
-	@dvc exp show --no-pager --only-changed --drop '$(OTHER_COLUMNS)'
+	@COLUMNS=200 dvc exp show --no-pager --only-changed --drop '$(OTHER_COLUMNS)'
 
 test: $(READY) ## set up, check style, types and the numbers in the docs, run all tests
 	@ruff check && ruff format --check

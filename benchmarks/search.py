@@ -148,10 +148,11 @@ def draw(study: optuna.Study, folder: Path) -> None:
     """Optuna's own plots of the study, as PNG."""
     figures = {
         "history": plots.plot_optimization_history,
-        "importances": plots.plot_param_importances,
         "pruning": plots.plot_intermediate_values,
         "slices": plots.plot_slice,
     }
+    if len(study.get_trials(states=(TrialState.COMPLETE,))) > 1:
+        figures["importances"] = plots.plot_param_importances
     with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
         for name, plot in figures.items():
             axes = np.ravel(plot(study))[0]
@@ -176,9 +177,8 @@ def main() -> None:
     search(study, labelled, recipe, arguments.trials, arguments.at_once)
     finished, pruned = (len(study.get_trials(states=(state,))) for state in (TrialState.COMPLETE, TrialState.PRUNED))
     print(f"{finished} trials finished, {pruned} pruned; the best is trial {study.best_trial.number}")
-    if finished > 1:
-        draw(study, FOLDER)
-        print(f"figures: {FOLDER}/*.png; trials: {FOLDER}/study.db")
+    draw(study, FOLDER)
+    print(f"figures: {FOLDER}/*.png; trials: {FOLDER}/study.db")
     best = suggest(study.best_trial, recipe)
     if best == recipe:
         print("Keep params.yaml: no trial was better.")

@@ -38,7 +38,7 @@ git checkout --ours dvc.lock metrics plots
 dvc repro
 git commit --all --message "Merge smoother"
 """
-PATIENCE = 240  # seconds, until the queue is taken to hang
+PATIENCE = 600  # seconds, until the queue is taken to hang
 
 
 def shell(folder: Path, command: str) -> str:
@@ -48,7 +48,7 @@ def shell(folder: Path, command: str) -> str:
 
 def run_queue(folder: Path, command: str) -> str:
     """Run the queued experiments, again if DVC hangs: its worker can die between two of them (dvc#10428)."""
-    for _ in range(4):
+    for _ in range(2):
         with suppress(subprocess.TimeoutExpired):
             return run(folder, *command.split(), timeout=PATIENCE)
     raise AssertionError("the queue never ended")
@@ -122,12 +122,14 @@ def test_an_experiment_differs_from_its_commit_in_what_its_command_sets_and_in_n
         if row["Experiment"]
     }
     assert changed.pop("less-dropout") == {"train.dropout_rate": "0.2"}
-    assert sorted(changed.values(), key=str) == [
+    for change in (
         {"train.dropout_rate": "0.2", "train.seed": "2"},
         {"train.dropout_rate": "0.2", "train.seed": "3"},
         {"train.seed": "2"},
         {"train.seed": "3"},
-    ]
+    ):
+        assert change in changed.values()
+    assert len(changed) == 4
 
 
 def test_the_differences_are_those_to_the_last_commit(story):
@@ -182,7 +184,7 @@ def test_a_conflict_in_the_lock_is_resolved_by_a_run_with_the_merged_parameters(
     rejected = subprocess.run(
         [sys.executable, "-m", "dvc", "repro"], cwd=branched, capture_output=True, text=True, check=False
     )
-    assert "'dvc.lock' is invalid" in rejected.stderr
+    assert "'./dvc.lock' is invalid (possible merge conflicts)" in rejected.stderr
     for line in RESOLVE.splitlines():
         shell(branched, line)
     text = (branched / "params.yaml").read_text(encoding="utf-8")
