@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmarks import compare, harness, no_gradient_steps, tables, verify, verify_cpu, worker_scaling
+from benchmarks import compare, harness, kill, no_gradient_steps, tables, verify, verify_cpu, worker_scaling
 from benchmarks.baselines.deotte import random_affine
 from benchmarks.presets import PRESETS
 from stages.digits import dataset, kaggle, member, network
@@ -174,3 +174,13 @@ def test_every_output_of_the_pipeline_is_compared():
     pipeline = yaml.safe_load((harness.ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     outs = [out for stage in pipeline["stages"].values() for out in stage["outs"]]
     assert verify.outputs(harness.ROOT).keys() == {out if isinstance(out, str) else next(iter(out)) for out in outs}
+
+
+def test_half_written_outputs_and_cache_entries_are_named(tmp_path):
+    whole, entry = tmp_path / "data/submission.csv", tmp_path / ".dvc/cache/files/md5/ab/cdef"
+    for path in (whole, entry):
+        path.parent.mkdir(parents=True)
+        path.write_text("half")
+    after = {"data/submission.csv": kill.md5(whole)}
+    assert kill.half_written(tmp_path, {}, {}) == ["data/submission.csv", str(entry)]
+    assert kill.half_written(tmp_path, {}, after) == kill.half_written(tmp_path, after, {}) == [str(entry)]
