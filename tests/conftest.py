@@ -105,7 +105,7 @@ def labelled() -> dataset.Labelled:
 def small_params() -> str:
     """The project's params.yaml, for a run of seconds on the embedded sample, in which each member learns a little."""
     text = (Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8")
-    for key, value in {"labelled_per_digit": 20, "folds": 2, "members": 2, "epochs": 2, "batch_size": 10}.items():
+    for key, value in {"labelled_per_digit": 20, "folds": 2, "members": 2, "epochs": 2, "batch_size": 5}.items():
         text = commands.with_param(text, key, value)
     return text
 

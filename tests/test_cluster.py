@@ -24,7 +24,7 @@ from stages.digits.errors import InputError
 from stages.digits.recipe import EpochMetrics, TrainedMember
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 120  # seconds, until a test gives up waiting for another process
+PATIENCE = 600  # seconds until a test gives up waiting for another process: on a busy machine a start takes minutes
 
 
 def ignore(_: object) -> None:

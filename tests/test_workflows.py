@@ -69,7 +69,7 @@ def finished(tmp_path_factory, small_params) -> Path:
     """A clone whose small pipeline was run and committed."""
     folder = commands.clone(tmp_path_factory.mktemp("finished") / "digits")
     (folder / "params.yaml").write_text(small_params, encoding="utf-8")
-    set_params(folder, members=1, width=16)
+    set_params(folder, members=1, epochs=3)
     dvc(folder, "repro")
     commands.commit(folder, "small")
     return folder
