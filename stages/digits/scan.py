@@ -18,7 +18,7 @@ BOX = 20  # pixels: the longest side of a digit's ink
 CENTRE = 14.0  # the pixel of its centre of mass; with 13.5, most of MNIST would move
 FAINT = 64 / 255  # of the peak: fainter ink is blur or noise
 OVERVIEW_SIDE = 32  # pixels of the small copy that shows the paper
-BLACK = 10  # of 255: darker boards count as equally dark
+BLACK = 10  # of 255: a darker board says nothing about the light
 NOISE_LEVELS = 4  # standard deviations of the paper that ink must exceed
 MIN_CONTRAST = 0.08  # of the paper's brightness: what differs less is no ink
 MIN_HEIGHT = 6  # pixels of a digit
@@ -101,8 +101,8 @@ def measure_ink(picture: Picture) -> Ink:
     height, width = picture.shape
     paper = np.asarray(Image.fromarray(paper).resize((width, height), Image.Resampling.BILINEAR))
     ink = 1 - brightness / np.maximum(paper, 1)
-    if light_ink:  # where little light falls, chalk is as much darker as the board
-        board = 255 - paper + BLACK
+    board = 255 - paper
+    if light_ink and board.min() >= BLACK:  # where little light falls, chalk is as much darker as the board
         ink *= board.mean() / board
     return ink
 
