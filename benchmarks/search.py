@@ -17,7 +17,7 @@ import numpy as np
 from dask.system import CPU_COUNT
 
 from benchmarks import paired
-from stages.digits import cluster, dataset, drawing, errors, params
+from stages.digits import cluster, dataset, errors, params
 from stages.digits.dataset import Labelled
 from stages.digits.errors import InputError
 from stages.digits.recipe import Recipe
@@ -156,7 +156,7 @@ def draw(study: optuna.Study, folder: Path) -> None:
     with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
         for name, plot in figures.items():
             axes = np.ravel(plot(study))[0]
-            drawing.save(axes.figure, folder / f"{name}.png")
+            axes.figure.savefig(folder / f"{name}.png", dpi=120, bbox_inches="tight")
 
 
 def main() -> None:
