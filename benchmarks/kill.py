@@ -31,7 +31,7 @@ TARGETS = ("dvc", "stage", "worker", "all")
 SMALL = {
     "sample": {"labelled_per_digit": 20},
     "prepare": {"folds": 2},
-    "train": {"members": 2, "width": 16, "epochs": 4, "batch_size": 10},
+    "train": {"members": 2, "epochs": 3, "batch_size": 5},
 }
 POLL_SECONDS = 0.05
 

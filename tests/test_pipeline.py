@@ -58,7 +58,7 @@ def test_metrics_and_plots_are_readable_and_not_ignored_by_git(finished):
         ("sample.seed=2", {"sample"}),
         ("prepare.folds=3", {"prepare"}),
         ("train.zoom=0.1", {"train"}),
-        ("classes=[a, b, c, d, e, f, g, h, i, j]", {"prepare", "evaluate"}),
+        ("classes=[a, b, c, d, e, f, g, h, i, j]", {"prepare", "evaluate", "submit"}),
     ],
 )
 def test_a_parameter_changes_its_own_stages_and_no_others(finished, change, stages):
