@@ -9,7 +9,7 @@ from stages.digits import cluster, dataset, errors, files, params, progress
 from stages.digits.recipe import Recipe, TrainedMember
 
 LOCK = Path("data/.train.lock")  # a stage whose `dvc repro` was killed goes on, beside the next one
-MIN_ACCURACY = 0.5  # of the validation images: chance gives 0.1, a member that learned anything far above 0.9
+MIN_ACCURACY = 0.25  # of the validation images: chance gives 0.1, a trained member far above 0.9
 
 
 def check_learned(members: list[TrainedMember]) -> None:

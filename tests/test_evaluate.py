@@ -1,5 +1,7 @@
 """The metrics and tables, on probabilities made by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,6 +71,7 @@ def test_only_a_perfect_accuracy_on_more_than_a_thousand_images_warns(
     labelled = dataset.Labelled(np.zeros((images, 28, 28), dtype=np.uint8), labels, labels % 2)
     result = ensemble.OutOfFold(labelled, confident(predicted.tolist(), [0.9] * images), [1.0])
     monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("raw: data/sample\n", encoding="utf-8")
     dataset.MODELS.mkdir(parents=True)
     HISTORY.to_csv(dataset.MODELS / "history.csv", index=False)
     monkeypatch.setattr(dataset, "load_labelled", lambda _: labelled)
