@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmarks import compare, frontier, harness, kill, no_gradient_steps, tables, verify, verify_cpu, worker_scaling
+from benchmarks import compare, frontier, harness, no_gradient_steps, tables, verify, verify_cpu, worker_scaling
 from benchmarks.baselines.deotte import random_affine
 from benchmarks.presets import PRESETS
 from stages.digits import dataset, kaggle, member, network
@@ -228,13 +228,3 @@ def test_the_frontier_averages_the_seeds_that_ran_all_thirds():
         "setting": "32x6", "members": 1, "seeds": 2, "errors": 60, "cpu_seconds": 41.0,
         "standard_error": pytest.approx(30),
     }  # fmt: skip
-
-
-def test_half_written_outputs_and_cache_entries_are_named(tmp_path):
-    whole, entry = tmp_path / "data/submission.csv", tmp_path / ".dvc/cache/files/md5/ab/cdef"
-    for path in (whole, entry):
-        path.parent.mkdir(parents=True)
-        path.write_text("half")
-    after = {"data/submission.csv": kill.md5(whole)}
-    assert kill.half_written(tmp_path, {}, {}) == ["data/submission.csv", str(entry)]
-    assert kill.half_written(tmp_path, {}, after) == kill.half_written(tmp_path, after, {}) == [str(entry)]

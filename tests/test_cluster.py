@@ -1,7 +1,6 @@
 """Members on Dask: real schedulers and workers in their own processes, and what happens when they die."""
 
 import os
-import re
 import shutil
 import signal
 import socket
@@ -9,13 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
 import dask
 import distributed
-import psutil
 import pytest
 
 from stages import train
@@ -230,38 +228,6 @@ def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(
     assert f"{3 - left} of 3 members were finished by an earlier run" in (folder / "second.log").read_text()
     assert [path.read_bytes() for path in dataset.model_paths()] == [member.model for member in expected]
     assert not cluster.CACHE_DIR.exists()
-
-
-@pytest.mark.parametrize(
-    ("number", "send"),
-    [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill), (signal.SIGHUP, os.killpg)],
-    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
-)
-def test_a_signal_stops_training_with_one_line_and_no_process_is_left(
-    folder, labelled, recipe, write_training, number, send
-):
-    """A terminal sends SIGINT and SIGHUP to its whole process group; `kill` sends SIGTERM to one process."""
-    write_training(labelled, recipe.model_copy(update={"members": 1, "epochs": 100_000, "patience": 100_000}))
-    log = folder / "train.log"
-    with process("stages.train", log=log, folder=folder) as training:
-        wait_for(lambda: "epoch  1/" in log.read_text())
-        send(training.pid, number)
-        assert training.wait(PATIENCE) == 128 + number
-        wait_for(lambda: not running(training.pid))
-    progress = re.compile(r" *\d+/100000 |1 worker on this machine")
-    assert [line for line in log.read_text().splitlines() if not progress.match(line)] == [
-        f"stopped by {number.name}: finished members are kept; run `dvc repro` to train the others"
-    ]
-
-
-def running(group: int) -> list[psutil.Process]:
-    """The processes of a group, without those that have ended but that nobody has waited for."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess, ProcessLookupError):
-            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
 
 
 def test_a_second_training_in_a_folder_waits_for_the_first(folder, labelled, recipe, write_training):

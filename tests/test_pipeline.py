@@ -1,6 +1,5 @@
 """The original pipeline in DVC's hands, in a clone with small parameters."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,8 +10,6 @@ import commands
 import pytest
 import yaml
 from commands import dvc, ran, run
-
-from benchmarks import kill
 
 
 @pytest.fixture(scope="module")
@@ -131,20 +128,3 @@ def test_a_read_only_folder_outside_the_repository_can_be_raw(finished, small_pa
         raw.chmod(0o755)
         params.write_text(small_params, encoding="utf-8")
         dvc(finished, "repro", "prepare")
-
-
-@pytest.mark.parametrize(("target", "seconds"), [("all", 12), ("dvc", 6)])
-def test_after_a_kill_at_some_moment_the_next_run_completes_with_the_same_bytes(
-    finished, tmp_path, monkeypatch, target, seconds
-):
-    """`python -m benchmarks.kill` does it at random moments, to every process."""
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    folder = shutil.copytree(finished, tmp_path / "killed")
-    after = kill.files(folder)
-    for path in (".dvc/cache", ".dvc/tmp", "data", "metrics", "plots"):
-        shutil.rmtree(folder / path)
-    (folder / "dvc.lock").unlink()
-    kill.kill(folder, target, seconds)
-    assert kill.half_written(folder, {}, after) == []
-    dvc(folder, "repro")
-    assert kill.files(folder) == after
