@@ -264,7 +264,7 @@ def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, reci
     def remove_first(_: EpochMetrics) -> None:
         (cluster.CACHE_DIR / f"{keys[0]}.keras").unlink(missing_ok=True)
 
-    with pytest.raises(InputError, match="data/members: a finished member was altered or removed"):
+    with pytest.raises(InputError, match="data/members: a finished member was removed or altered"):
         cluster.train_members(labelled, recipe, remove_first, ignore)
 
 
