@@ -29,9 +29,14 @@ KEY = ["model", "seed", "third"]
 Outcome = tuple[dict, np.ndarray, list]  # its cost, the predicted digits (m,), (CPU seconds, digits) after each epoch
 
 
+def hold_out(labels: dataset.Labels, third: int) -> np.ndarray:
+    """Mask (n,) of the rows of a third."""
+    return dataset.assign_folds(labels, THIRDS, seed=0) == third
+
+
 def write_raw(table: kaggle.Table, third: int, raw: Path) -> np.ndarray:
     """Write Kaggle's two files into the folder `raw`, one third of `table` unlabelled; the labels of that third."""
-    held_out = dataset.assign_folds(table.labels, THIRDS, seed=0) == third
+    held_out = hold_out(table.labels, third)
     raw.mkdir()
     kaggle.write_table(raw / "train.csv", kaggle.Table(table.images[~held_out], table.labels[~held_out]))
     kaggle.write_table(raw / "test.csv", kaggle.Table(table.images[held_out]))

@@ -21,6 +21,7 @@ from benchmarks import compare, harness
 from stages.digits import dataset, drawing, ensemble, kaggle, member, neighbours, params
 from stages.digits.backend import keras
 from stages.digits.recipe import Recipe
+from stages.prepare import Prepare
 
 FRONTIER = harness.RESULTS / "frontier.csv"
 KEY = ["setting", "seed", "third", "members"]
@@ -37,10 +38,11 @@ def errors(setting: str, seed: int, third: int, table: kaggle.Table) -> list[dic
     """Train the members of a setting on two thirds; a row for the average of the first, of the first two, and so on."""
     members, changes = SETTINGS[setting]
     recipe = params.section("train", Recipe).model_copy(update={**changes, "members": members, "seed": seed})
-    held_out = dataset.assign_folds(table.labels, compare.THIRDS, seed=0) == third
+    prepare = params.section("prepare", Prepare)
+    held_out = compare.hold_out(table.labels, third)
     images, labels = table.images[held_out], table.labels[held_out]
     own, own_labels = table.images[~held_out], table.labels[~held_out]
-    labelled = dataset.Labelled(own, own_labels, dataset.assign_folds(own_labels, 10, seed=1))
+    labelled = dataset.Labelled(own, own_labels, dataset.assign_folds(own_labels, prepare.folds, prepare.seed))
     total, cpu_seconds, rows = np.zeros((len(images), dataset.DIGITS)), 0.0, []
     for index in range(members):
         before = time.process_time()
@@ -115,10 +117,11 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     arguments = parser.parse_args()
     table = kaggle.read_labelled(arguments.raw)
+    done = measured()
     for setting in arguments.only:
         for seed in arguments.seeds:
             for third in range(compare.THIRDS):
-                if (setting, seed, third) in measured():
+                if (setting, seed, third) in done:
                     continue
                 rows = errors(setting, seed, third, table)
                 print(rows, flush=True)

@@ -143,17 +143,6 @@ def probabilities() -> str:
     )
 
 
-def overhead() -> str:
-    """What is not gradient steps."""
-    lines = [
-        f"Of the {row.preset} preset's CPU time, {100 * row.fraction:.1f} % is not gradient steps:\n"
-        f"a run with all batches drawn but no steps takes {row.cpu_seconds_without_gradient_steps:,} CPU s "
-        f"of {row.cpu_seconds:,}."
-        for row in results("overhead").itertuples()
-    ]
-    return "\n".join([*lines, "Measured by `python -m benchmarks.overhead data/digit-recognizer.zip`, one run each."])
-
-
 def data_scaling() -> str:
     """Time and memory with a train.csv up to ten times as long as Kaggle's."""
     table = results("data_scaling")
