@@ -39,14 +39,19 @@ def read_blocks(raw: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[by
         raise InputError(f"{raw}: found a device, pipe or socket, expected a directory or .zip with Kaggle's files")
 
 
+def check_regular(path: Path, where: str, expected: str, max_bytes: int) -> None:
+    """InputError, its line begun with `where`, unless `path` is a regular file of at most that many bytes."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever, a device may never end
+        raise InputError(f"{where}: found a directory, device, pipe or socket, expected {expected}")
+    if status.st_size > max_bytes:
+        raise InputError(f"{where}: found {status.st_size:,} bytes, expected at most {max_bytes:,}")
+
+
 def _read_file(raw: Path, name: str, max_bytes: int) -> Iterator[bytes]:
     path = raw / name
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever, a device may never end
-            raise InputError(f"{raw}: {name}: found a directory, device, pipe or socket, expected a CSV file")
-        if status.st_size > max_bytes:
-            raise InputError(f"{raw}: {name}: found {status.st_size:,} bytes, expected at most {max_bytes:,}")
+        check_regular(path, f"{raw}: {name}", "a CSV file", max_bytes)
         with path.open("rb") as file:
             while block := file.read(BLOCK_SIZE):
                 yield block

@@ -1,6 +1,5 @@
 """A PNG or JPEG file -> gray pixels, at a bounded cost."""
 
-import stat
 import warnings
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from stages.digits import archive
 from stages.digits.errors import InputError
 
 MAX_PIXELS = 50_000_000  # of the file's picture: a photo of a phone has 12 to 50 million
@@ -20,11 +20,7 @@ Picture = npt.NDArray[np.uint8]  # (height, width), brightness, at most MAX_SIDE
 def load(path: Path) -> Picture:
     """The picture as a person sees it: upright, transparent parts filled; InputError if the file is none."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever, a device may never end
-            raise InputError(f"{path}: found a directory, device, pipe or socket, expected a PNG or JPEG file")
-        if status.st_size > MAX_BYTES:
-            raise InputError(f"{path}: found {status.st_size:,} bytes, expected at most {MAX_BYTES:,}")
+        archive.check_regular(path, str(path), "a PNG or JPEG file", MAX_BYTES)
         return _decode(path)
     except FileNotFoundError:
         raise InputError(f"{path}: missing; expected a PNG or JPEG file") from None
