@@ -6,11 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import test_workflows
 import yaml
 
 from benchmarks.presets import PRESETS
+from stages.digits import kaggle
+from stages.digits.backend import keras
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -124,3 +127,17 @@ def test_it_explains_every_metric_and_no_other():
 
 def test_no_line_is_wider_than_120_columns_but_for_tables():
     assert not [line for line in README.splitlines() if len(line) > 120 and not line.startswith(("|", "!["))]
+
+
+def test_the_program_for_fashion_mnist_writes_files_that_the_pipeline_reads(tmp_path, monkeypatch):
+    program = re.search(r"```python\n(.+?)```", (ROOT / "docs/fashion.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    images, labels = np.arange(20 * 784, dtype=np.uint8).reshape(20, 28, 28), np.arange(20, dtype=np.uint8) % 10
+    downloaded = (images[:15], labels[:15]), (images[15:], labels[15:])
+    monkeypatch.setattr(keras.datasets.fashion_mnist, "load_data", lambda: downloaded)
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})
+    raw = Path("data/fashion")
+    labelled = kaggle.read_labelled(raw)
+    np.testing.assert_array_equal(labelled.images, images[:15])
+    np.testing.assert_array_equal(labelled.labels, labels[:15])
+    np.testing.assert_array_equal(kaggle.read_unlabelled(raw).images, images[15:])
