@@ -12,10 +12,10 @@ from stages.digits.recipe import EpochMetrics
 
 HISTORY = pd.DataFrame(
     [
-        EpochMetrics(0, 1, 0.9, 0.8, 0.5, 0.6),
-        EpochMetrics(0, 2, 0.7, 0.4, 0.7, 0.9),
-        EpochMetrics(0, 3, 0.5, 0.6, 0.8, 0.8),
-        EpochMetrics(1, 1, 0.9, 0.3, 0.9, 0.7),
+        EpochMetrics(0, 1, 0.9, 0.8, 0.5, 0.6, 0.008),
+        EpochMetrics(0, 2, 0.7, 0.4, 0.7, 0.9, 0.008),
+        EpochMetrics(0, 3, 0.5, 0.6, 0.8, 0.8, 0.008),
+        EpochMetrics(1, 1, 0.9, 0.3, 0.9, 0.7, 0.008),
     ]
 )
 

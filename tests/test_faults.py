@@ -41,7 +41,7 @@ def stages(project: Path, monkeypatch: pytest.MonkeyPatch, labelled: dataset.Lab
     (project / "params.yaml").write_text(small_params.replace("raw: data/sample", "raw: data/raw"), encoding="utf-8")
     dataset.save_labelled(dataset.LABELLED, labelled)
     dataset.save_unlabelled(dataset.UNLABELLED, labelled.images[:20])
-    history = [EpochMetrics(0, 1, 0.5, 0.25, 0.75, 0.875)]
+    history = [EpochMetrics(0, 1, 0.5, 0.25, 0.75, 0.875, 0.008)]
     dataset.MODELS.mkdir(parents=True)
     pd.DataFrame(history).to_csv(dataset.MODELS / "history.csv", index=False)
 

@@ -111,6 +111,14 @@ def test_curves_of_training_and_validation_are_drawn_for_each_member_and_the_mea
     assert len(marks(svg, "line")) == 2 * (table(name)["member"].nunique() + 1)
 
 
+def test_the_learning_rate_is_one_line_a_revision_that_rises_and_falls():
+    rates = pd.DataFrame({"member": [0, 0, 0, 1, 1, 1], "epoch": [1, 2, 3] * 2, "learning_rate": [0.002, 0.008, 0] * 2})
+    svg = compared("learning_rate", main=rates, workspace=rates.assign(learning_rate=0.001))
+    assert len(marks(svg, "line")) == 2
+    steps = [float(y) for y in re.findall(r"[ML][\d.-]+,([\d.-]+)", marks(svg, "line")[0].get("d"))]
+    assert steps[1] < steps[0] < steps[2]  # the axis of an SVG points down
+
+
 def test_the_accuracy_axis_widens_towards_100_percent(shown):
     svg = picture(shown["data"]["accuracy"][0]["content"])
     heights = {text: y for text, y in labels(svg) if text}

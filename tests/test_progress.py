@@ -19,17 +19,17 @@ from stages.digits.recipe import EpochMetrics
 
 with progress(members=12, unfinished=2, epochs=3) as shown:
     shown.log("2 workers")
-    rows = [EpochMetrics(member, epoch, 0.5, 0.5 / epoch, 0.75, 0.98) for epoch in (1, 2) for member in (0, 11)]
+    rows = [EpochMetrics(member, epoch, 0.5, 0.5 / epoch, 0.75, 0.98, 0.008) for epoch in (1, 2) for member in (0, 11)]
     for row in rows:
         shown.on_epoch_end(row)
     shown.on_member_end(11, rows[1::2])
-    shown.on_epoch_end(EpochMetrics(0, 3, 0.5, 0.1, 0.75, 0.99))
+    shown.on_epoch_end(EpochMetrics(0, 3, 0.5, 0.1, 0.75, 0.99, 0.008))
 print("after")
 """
 
 
 def row(member: int, epoch: int, accuracy: float = 0.5) -> EpochMetrics:
-    return EpochMetrics(member, epoch, 0.5, 0.25, 0.75, accuracy)
+    return EpochMetrics(member, epoch, 0.5, 0.25, 0.75, accuracy, 0.008)
 
 
 def on_a_terminal(code: str, **variables: str) -> str:
@@ -155,6 +155,6 @@ def test_piped_there_is_at_most_a_line_for_each_epoch():
 
 
 def test_bars_are_closed_when_training_fails():
-    code = TWO_MEMBERS.replace('shown.log("2 workers")', "shown.on_epoch_end(EpochMetrics(0, 1, *[0.5] * 4)); 1 / 0")
+    code = TWO_MEMBERS.replace('shown.log("2 workers")', "shown.on_epoch_end(EpochMetrics(0, 1, *[0.5] * 5)); 1 / 0")
     code = f"try:\n    exec({code!r})\nexcept ZeroDivisionError:\n    print('failed')"
     assert screen(on_a_terminal(code)) == ["failed"]

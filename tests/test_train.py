@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[1]
 
 def trained(member: int, *epochs: tuple[float, float]) -> TrainedMember:
     """A member with the validation loss and accuracy of its epochs."""
-    rows = [EpochMetrics(member, epoch, 0.5, loss, 0.9, accuracy) for epoch, (loss, accuracy) in enumerate(epochs, 1)]
+    rows = [
+        EpochMetrics(member, epoch, 0.5, loss, 0.9, accuracy, 0.008) for epoch, (loss, accuracy) in enumerate(epochs, 1)
+    ]
     return TrainedMember(b"", rows)
 
 

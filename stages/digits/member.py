@@ -140,7 +140,13 @@ class EpochReporter(keras.callbacks.Callback):
         if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
             raise FloatingPointError(f"member {self.member}, epoch {epoch + 1}: the loss is {logs['loss']}")
         metrics = EpochMetrics(
-            self.member, epoch + 1, logs["loss"], logs["val_loss"], logs["accuracy"], logs["val_accuracy"]
+            self.member,
+            epoch + 1,
+            logs["loss"],
+            logs["val_loss"],
+            logs["accuracy"],
+            logs["val_accuracy"],
+            float(self.model.optimizer.learning_rate),
         )
         self.epochs.append(metrics)
         self.report(metrics)

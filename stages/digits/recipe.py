@@ -37,6 +37,7 @@ class EpochMetrics(NamedTuple):
     validation_loss: float
     train_accuracy: float
     validation_accuracy: float
+    learning_rate: float  # at the end of the epoch
 
 
 class TrainedMember(NamedTuple):
