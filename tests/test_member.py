@@ -146,6 +146,11 @@ def test_each_epoch_is_reported_as_it_ends(labelled, recipe):
     assert {row.member for row in reported} == {1}
 
 
+def test_the_history_has_the_learning_rate_at_the_end_of_each_epoch(trained, recipe):
+    rates = [row.learning_rate for row in trained.history]
+    assert rates[-1] == min(rates) < max(rates) <= recipe.learning_rate
+
+
 def test_diverging_training_names_member_and_epoch(labelled, recipe):
     with pytest.raises(FloatingPointError, match="member 0, epoch 1"):
         member.fit(labelled, 0, recipe.model_copy(update={"learning_rate": 1e30, "warmup_fraction": 0.0}), ignore)
