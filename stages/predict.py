@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.digits import dataset, drawing, ensemble, errors, params, picture, scan
+from stages.digits.backend import keras
 from stages.digits.dataset import Probabilities
 from stages.digits.errors import InputError
 
@@ -29,6 +30,13 @@ class Reading(NamedTuple):
     probabilities: Probabilities
 
 
+def load_models() -> tuple[list[keras.Model], dataset.Labelled]:
+    """The members, and the labelled images that k-NN compares with; InputError if nothing was trained yet."""
+    if not dataset.model_paths():
+        raise InputError(f"{dataset.MODELS}: no models yet; {dataset.RERUN}")
+    return ensemble.load_members(), dataset.load_labelled(dataset.LABELLED)
+
+
 def find_digits(path: Path) -> tuple[picture.Picture, scan.Scan]:
     """The picture and its digits; InputError names the file."""
     pixels = picture.load(path)
@@ -40,9 +48,7 @@ def find_digits(path: Path) -> tuple[picture.Picture, scan.Scan]:
 
 def read(paths: Sequence[Path]) -> tuple[list[Reading], list[str]]:
     """The pictures, read and predicted, and a line for each that couldn't be."""
-    if not dataset.model_paths():
-        raise InputError(f"{dataset.MODELS}: no models yet; {dataset.RERUN}")
-    members, reference = ensemble.load_members(), dataset.load_labelled(dataset.LABELLED)
+    members, reference = load_models()
     readings, problems = [], []
     for path in paths:
         try:
@@ -68,27 +74,21 @@ def as_text(reading: Reading, classes: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def as_json(readings: Sequence[Reading], classes: Sequence[str]) -> str:
+def describe(reading: Reading, classes: Sequence[str]) -> dict:
     """All there is to know: boxes are left, top, right and bottom, as fractions of the picture's width and height."""
-    return json.dumps(
-        [
+    return {
+        "image": str(reading.path),
+        "digits": [
             {
-                "image": str(reading.path),
-                "digits": [
-                    {
-                        "class": classes[row.argmax()],
-                        "probability": round(float(row.max()), 4),
-                        "unsure": bool(row.max() < SURE),
-                        "box": (box / np.tile(reading.picture.shape[::-1], 2)).round(4).tolist(),
-                        "probabilities": dict(zip(classes, row.astype(float).round(4).tolist(), strict=True)),
-                    }
-                    for box, row in zip(reading.scan.boxes, reading.probabilities, strict=True)
-                ],
+                "class": classes[row.argmax()],
+                "probability": round(float(row.max()), 4),
+                "unsure": bool(row.max() < SURE),
+                "box": (box / np.tile(reading.picture.shape[::-1], 2)).round(4).tolist(),
+                "probabilities": dict(zip(classes, row.astype(float).round(4).tolist(), strict=True)),
             }
-            for reading in readings
+            for box, row in zip(reading.scan.boxes, reading.probabilities, strict=True)
         ],
-        indent=2,
-    )
+    }
 
 
 def show(reading: Reading, classes: Sequence[str], path: Path) -> None:
@@ -113,7 +113,7 @@ def main() -> None:
     classes = params.classes()
     readings, problems = read(arguments.images)
     if arguments.json:
-        print(as_json(readings, classes))
+        print(json.dumps([describe(reading, classes) for reading in readings], indent=2))
     else:
         print("\n".join(as_text(reading, classes) for reading in readings), end="\n" if readings else "")
     if arguments.show and readings:

@@ -1,0 +1,182 @@
+"""`make demo`: what the server answers, and the page in a browser with no network, on a desk and on a phone."""
+
+import io
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import Browser, browsers
+from PIL import Image
+
+from benchmarks import strokes
+from stages import demo, predict
+from stages.digits import dataset, ensemble, params, scan
+from stages.digits.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+CLASSES = tuple("0123456789")
+STROKES = {
+    1: [[(300, 60), (300, 340)]],
+    7: [[(180, 70), (420, 70), (260, 340)]],
+    4: [[(220, 60), (190, 230), (400, 230)], [(330, 120), (330, 350)]],
+}
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def width_to_height(image: np.ndarray) -> float:
+    rows, columns = np.nonzero(image)
+    return (np.ptp(columns) + 1) / (np.ptp(rows) + 1)
+
+
+@pytest.fixture
+def ensemble_of_shapes(monkeypatch) -> None:
+    """In place of the networks: a narrow digit is a 1 for sure, any other a 7 with 0.8."""
+
+    def probabilities(images: np.ndarray, *_) -> np.ndarray:
+        rows = np.zeros((len(images), 10))
+        for row, image in zip(rows, images, strict=True):
+            row[[1, 7]] = (1, 0) if width_to_height(image) < 0.4 else (0.2, 0.8)
+        return rows
+
+    monkeypatch.setattr(ensemble, "predict", probabilities)
+
+
+def answer(drawing: bytes) -> dict:
+    return demo.answer(drawing, members=[], reference=None, classes=CLASSES)
+
+
+@pytest.fixture
+def address(ensemble_of_shapes) -> Iterator[str]:
+    with demo.serve(0, answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{demo.HOST}:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    yield from browsers(tmp_path_factory.mktemp("browser"))
+
+
+def draw(browser: Browser, lines: list[list[tuple[int, int]]]) -> None:
+    """Draw lines on the board, in its pixels, with the mouse's button held down."""
+    left, top, scale = browser.run(
+        "(box => [box.left, box.top, box.width / board.width])(board.getBoundingClientRect())"
+    )
+    for line in lines:
+        events = [("mousePressed", line[0]), *(("mouseMoved", point) for point in line), ("mouseReleased", line[-1])]
+        for kind, (x, y) in events:
+            place = {"x": left + x * scale, "y": top + y * scale}
+            browser.call("Input.dispatchMouseEvent", type=kind, button="left", buttons=1, clickCount=1, **place)
+
+
+def shown(browser: Browser, script: str, expected: object) -> object:
+    """The script's value once it is what is expected, or after 20 seconds."""
+    for _ in range(200):
+        if (value := browser.run(script)) == expected:
+            break
+        time.sleep(0.1)
+    return value
+
+
+def open_page(browser: Browser, address: str, width: int) -> None:
+    browser.errors.clear()
+    browser.open(address, width)
+    assert shown(browser, "document.readyState + location.href", "complete" + address) == "complete" + address
+
+
+def test_a_drawing_gets_what_predict_gives_for_the_same_picture(ensemble_of_shapes, tmp_path, monkeypatch):
+    ink = np.hstack([strokes.draw(digit, 60, 0.1, np.random.default_rng(0)) for digit in (1, 2)])
+    drawing = png((255 - 255 * ink).astype(np.uint8))
+    (tmp_path / "same.png").write_bytes(drawing)
+    monkeypatch.setattr(predict, "load_models", lambda: ([], None))
+    (reading,), _ = predict.read([tmp_path / "same.png"])
+    expected = predict.describe(reading, CLASSES)["digits"]
+    digits = answer(drawing)["digits"]
+    assert [np.array(digit.pop("seen")).tolist() for digit in digits] == reading.scan.images.tolist()
+    assert digits == expected
+
+
+def test_an_image_in_mnists_form_reaches_the_networks_as_it_is(ensemble_of_shapes):
+    image = scan.normalise(strokes.draw(2, 60, 0.1, np.random.default_rng(0)))
+    (digit,) = answer(png(image))["digits"]
+    assert digit["seen"] == image.tolist()
+
+
+@pytest.mark.parametrize("drawing", [png(np.full((40, 60), 255, np.uint8)), b"no picture"], ids=["blank", "no PNG"])
+def test_what_shows_no_digit_is_answered_with_the_reason(drawing):
+    problem = answer(drawing)["problem"]
+    assert "no digit found" in problem or "not a PNG" in problem
+    assert ".png:" not in problem
+
+
+@pytest.mark.parametrize(
+    "path, body, length", [("", b"x", None), ("predict", b"x", str(2**20 + 1)), ("predict", b"x", "-1")]
+)
+def test_a_request_that_is_no_drawing_is_refused(address, path, body, length):
+    headers = {"Content-Length": length} if length else {}
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(urllib.request.Request(address + path, body, headers))
+
+
+def test_a_port_in_use_and_missing_models_are_one_line(project, monkeypatch):
+    with socket.create_server((demo.HOST, 0)) as taken, pytest.raises(InputError, match=r"^port \d+: .*--port$"):
+        demo.serve(taken.getsockname()[1], answer)
+    monkeypatch.setattr(sys, "argv", ["demo"])
+    with pytest.raises(InputError, match="no models yet"):
+        demo.main()
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_digits_drawn_with_the_mouse_are_read_and_an_unsure_one_says_so(browser, address, width):
+    open_page(browser, address, width)
+    text = 'document.querySelector("#digits").innerText.split(/\\s+/).slice(0, 2).join(" ")'
+    assert "Draw with" in browser.run("message.textContent")
+    draw(browser, STROKES[1])
+    assert shown(browser, text, "1 sure") == "1 sure"
+    browser.run('document.querySelector("#clear").click()')
+    assert "Draw with" in browser.run("message.textContent")
+    draw(browser, STROKES[7])
+    assert shown(browser, text, "7 unsure") == "7 unsure"
+    assert browser.run('document.querySelectorAll("#digits dt").length') == 10
+    assert browser.run("document.documentElement.scrollWidth") == width, "the page is wider than the screen"
+    assert browser.errors == []
+
+
+def test_digits_side_by_side_are_read_from_left_to_right(browser, address):
+    open_page(browser, address, 1280)
+    draw(browser, [[(x - 150, y) for x, y in line] for line in STROKES[7]])
+    draw(browser, [[(x + 150, y) for x, y in line] for line in STROKES[1]])
+    names = '[...document.querySelectorAll("#digits strong")].map(name => name.textContent).join("")'
+    assert shown(browser, names, "71") == "71"
+
+
+def test_the_page_says_so_when_the_server_is_gone(browser, ensemble_of_shapes):
+    with demo.serve(0, answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        open_page(browser, f"http://{demo.HOST}:{server.server_port}/", 1280)
+        server.shutdown()
+        thread.join()
+    draw(browser, STROKES[1])
+    assert "No answer" in shown(browser, "message.textContent", "No answer: is `make demo` still running?")
+
+
+def test_the_page_asks_no_other_host():
+    page = demo.PAGE.read_text(encoding="utf-8")
+    assert not any(word in page for word in ("http:", "https:", "url(", "@import", "src="))
