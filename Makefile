@@ -7,7 +7,7 @@ COG := cog -I . -p "from benchmarks import tables" -P
 GENERATED := README.md docs/model_card.md docs/reliability.md
 OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evaluated_images$$|raw$$|(prepare|train)\.)
 
-.PHONY: run plots experiments test search test-search readme verify verify-cpu format lock clean help
+.PHONY: run plots demo experiments test search test-search readme verify verify-cpu format lock clean help
 
 run: $(READY) ## set up, run the stages that have changed, show accuracy and where the outputs are
 	@dvc repro
@@ -15,6 +15,9 @@ run: $(READY) ## set up, run the stages that have changed, show accuracy and whe
 
 plots: $(READY) ## draw DVC's plots on one page, beside the last commit's or, with REV=NAME, another revision's
 	@dvc plots diff $(REV)
+
+demo: $(READY) ## open a page to draw digits on, with live predictions
+	@python -m stages.demo
 
 experiments: $(READY) ## dvc exp show, with the columns that matter
 	@COLUMNS=200 dvc exp show --no-pager --only-changed --drop '$(OTHER_COLUMNS)'

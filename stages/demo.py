@@ -92,7 +92,7 @@ def main() -> None:
     classes, lock = params.classes(), threading.Lock()
 
     def predict_one(drawing: bytes) -> dict:
-        with lock:  # one after another: a later drawing isn't worth more
+        with lock:  # each request has a thread of its own
             return answer(drawing, members, reference, classes)
 
     with serve(port, predict_one) as server:

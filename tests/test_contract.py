@@ -69,7 +69,9 @@ def test_cache_key_covers_all_code_that_trains_a_member():
 def test_stage_script_and_section_have_one_name():
     sections = set(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))) - {"raw", "classes"}
     assert sections <= set(STAGES)
-    assert {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "predict", "stages"} == set(STAGES)
+    assert {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "demo", "predict", "stages"} == set(
+        STAGES
+    )
     assert all(STAGES[stage]["cmd"] == f"python -E -m stages.{stage}" for stage in STAGES)
 
 

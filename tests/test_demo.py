@@ -1,10 +1,7 @@
 """`make demo`: what the server answers, and the page in a browser with no network, on a desk and on a phone."""
 
 import io
-import json
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -20,15 +17,14 @@ from PIL import Image
 
 from benchmarks import strokes
 from stages import demo, predict
-from stages.digits import dataset, ensemble, params, scan
+from stages.digits import ensemble, scan
 from stages.digits.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 CLASSES = tuple("0123456789")
-STROKES = {
+STROKES = {  # in pixels of the board
     1: [[(300, 60), (300, 340)]],
     7: [[(180, 70), (420, 70), (260, 340)]],
-    4: [[(220, 60), (190, 230), (400, 230)], [(330, 120), (330, 350)]],
 }
 
 
@@ -43,7 +39,7 @@ def width_to_height(image: np.ndarray) -> float:
     return (np.ptp(columns) + 1) / (np.ptp(rows) + 1)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def ensemble_of_shapes(monkeypatch) -> None:
     """In place of the networks: a narrow digit is a 1 for sure, any other a 7 with 0.8."""
 
@@ -61,7 +57,7 @@ def answer(drawing: bytes) -> dict:
 
 
 @pytest.fixture
-def address(ensemble_of_shapes) -> Iterator[str]:
+def address() -> Iterator[str]:
     with demo.serve(0, answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://{demo.HOST}:{server.server_port}/"
@@ -100,7 +96,7 @@ def open_page(browser: Browser, address: str, width: int) -> None:
     assert shown(browser, "document.readyState + location.href", "complete" + address) == "complete" + address
 
 
-def test_a_drawing_gets_what_predict_gives_for_the_same_picture(ensemble_of_shapes, tmp_path, monkeypatch):
+def test_a_drawing_gets_what_predict_gives_for_the_same_picture(tmp_path, monkeypatch):
     ink = np.hstack([strokes.draw(digit, 60, 0.1, np.random.default_rng(0)) for digit in (1, 2)])
     drawing = png((255 - 255 * ink).astype(np.uint8))
     (tmp_path / "same.png").write_bytes(drawing)
@@ -112,7 +108,7 @@ def test_a_drawing_gets_what_predict_gives_for_the_same_picture(ensemble_of_shap
     assert digits == expected
 
 
-def test_an_image_in_mnists_form_reaches_the_networks_as_it_is(ensemble_of_shapes):
+def test_an_image_in_mnists_form_reaches_the_networks_as_it_is():
     image = scan.normalise(strokes.draw(2, 60, 0.1, np.random.default_rng(0)))
     (digit,) = answer(png(image))["digits"]
     assert digit["seen"] == image.tolist()
@@ -126,15 +122,16 @@ def test_what_shows_no_digit_is_answered_with_the_reason(drawing):
 
 
 @pytest.mark.parametrize(
-    "path, body, length", [("", b"x", None), ("predict", b"x", str(2**20 + 1)), ("predict", b"x", "-1")]
+    "path, length", [("", None), ("predict", str(2**20 + 1)), ("predict", "-1")], ids=["page", "too long", "negative"]
 )
-def test_a_request_that_is_no_drawing_is_refused(address, path, body, length):
+def test_a_request_that_is_no_drawing_is_refused(address, path, length):
     headers = {"Content-Length": length} if length else {}
     with pytest.raises(urllib.error.HTTPError, match="400"):
-        urllib.request.urlopen(urllib.request.Request(address + path, body, headers))
+        urllib.request.urlopen(urllib.request.Request(address + path, b"x", headers))
 
 
-def test_a_port_in_use_and_missing_models_are_one_line(project, monkeypatch):
+@pytest.mark.usefixtures("project")
+def test_a_port_in_use_and_missing_models_are_one_line(monkeypatch):
     with socket.create_server((demo.HOST, 0)) as taken, pytest.raises(InputError, match=r"^port \d+: .*--port$"):
         demo.serve(taken.getsockname()[1], answer)
     monkeypatch.setattr(sys, "argv", ["demo"])
@@ -166,7 +163,7 @@ def test_digits_side_by_side_are_read_from_left_to_right(browser, address):
     assert shown(browser, names, "71") == "71"
 
 
-def test_the_page_says_so_when_the_server_is_gone(browser, ensemble_of_shapes):
+def test_the_page_says_so_when_the_server_is_gone(browser):
     with demo.serve(0, answer) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -23,7 +23,7 @@ new Promise(resolve => {
     overflow: Math.max(0, ...[...card.querySelectorAll("svg, img, h2, p, dd")].map(
       part => part.getBoundingClientRect().right - card.getBoundingClientRect().right)),
   }));
-  const wait = () => document.body.dataset.drawn
+  const wait = () => document.body?.dataset.drawn
     ? resolve({ cards: cards(), width: document.documentElement.scrollWidth }) : setTimeout(wait, 50);
   wait();
 })
