@@ -143,6 +143,29 @@ def probabilities() -> str:
     )
 
 
+def overhead() -> str:
+    """What part of a preset's CPU time is not gradient steps."""
+    rows = [
+        [f"**{row.preset}**", f"{row.cpu_seconds:,}", f"{row.cpu_seconds_without_gradient_steps:,}",
+         f"{100 * row.fraction:.0f} %"]
+        for row in results("overhead").itertuples()
+    ]  # fmt: skip
+    return markdown(["preset", "CPU s", "without gradient steps", "share"], rows)
+
+
+def handwriting() -> str:
+    """Errors on handwriting that isn't MNIST, only resized and brought to MNIST's form."""
+    table = results("handwriting")
+    names = {"scans": "scikit-learn's scans", "strokes": "digits drawn with strokes on uneven, noisy paper"}
+    forms = {"resized": "only resized", "normalised": "as `predict` does"}
+    rows = [
+        [names[row.handwriting], forms[row.form], f"{row.images:,}", f"{100 * row.error_rate:.1f} %",
+         f"{100 * row.unsure:.1f} %", f"{100 * row.error_rate_if_sure:.1f} %"]
+        for row in table.itertuples()
+    ]  # fmt: skip
+    return markdown(["pictures", "brought to 28 × 28", "images", "errors", "unsure", "errors of the sure ones"], rows)
+
+
 def data_scaling() -> str:
     """Time and memory with a train.csv up to ten times as long as Kaggle's."""
     table = results("data_scaling")
