@@ -4,6 +4,7 @@ python -m stages.demo [--port 8000]
 """
 
 import argparse
+import contextlib
 import functools
 import json
 import tempfile
@@ -51,6 +52,10 @@ class Handler(BaseHTTPRequestHandler):
     def __init__(self, *arguments, predict: Predict):
         self.predict = predict
         super().__init__(*arguments)
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the tab was closed or reloaded before its answer
+            super().handle()
 
     def do_GET(self) -> None:
         if self.path == "/":

@@ -2,6 +2,7 @@
 
 import io
 import socket
+import struct
 import sys
 import threading
 import time
@@ -91,6 +92,8 @@ def shown(browser: Browser, script: str, expected: object) -> object:
 
 
 def open_page(browser: Browser, address: str, width: int) -> None:
+    browser.open("about:blank", width)  # the page before may still ask its server, which is gone
+    assert shown(browser, "location.href", "about:blank") == "about:blank"
     browser.errors.clear()
     browser.open(address, width)
     assert shown(browser, "document.readyState + location.href", "complete" + address) == "complete" + address
@@ -128,6 +131,24 @@ def test_a_request_that_is_no_drawing_is_refused(address, path, length):
     headers = {"Content-Length": length} if length else {}
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(urllib.request.Request(address + path, b"x", headers))
+
+
+def test_a_tab_that_is_closed_before_its_answer_leaves_no_traceback(monkeypatch, capsys):
+    handled = threading.Event()
+
+    def reset(_: bytes) -> dict:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        return {}
+
+    with demo.serve(0, reset) as server:
+        close = server.shutdown_request
+        monkeypatch.setattr(server, "shutdown_request", lambda request: (close(request), handled.set()))
+        client = socket.create_connection(server.server_address)
+        client.sendall(b"POST /predict HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+        server.handle_request()
+        assert handled.wait(10)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.usefixtures("project")
