@@ -1,6 +1,7 @@
 """Members on Dask: real schedulers and workers in their own processes, and what happens when they die."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -8,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
 import dask
 import distributed
+import psutil
 import pytest
 
 from stages import train
@@ -228,6 +230,65 @@ def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(
     assert f"{3 - left} of 3 members were finished by an earlier run" in (folder / "second.log").read_text()
     assert [path.read_bytes() for path in dataset.model_paths()] == [member.model for member in expected]
     assert not cluster.CACHE_DIR.exists()
+
+
+ADVICE = "finished members are kept; run `dvc repro` to train the others"
+PROGRESS = re.compile(r" *\d+/200000 |2 workers on this machine|Running stage 'train'|> |$")
+ENDLESS = {"members": 2, "width": 16, "epochs": 100_000, "patience": 100_000}
+
+
+def alive(group: int) -> list[psutil.Process]:
+    """The processes of a group, without those that have ended but that nobody has waited for."""
+    members = []
+    for candidate in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(candidate.pid) == group and candidate.status() != psutil.STATUS_ZOMBIE:
+                members.append(candidate)
+    return members
+
+
+def lines_of_stopped_training(log: Path, number: int, *command: str) -> list[str]:
+    """What is printed, without progress, if a terminal sends the signal to all processes of a training, twice."""
+    with process(*command, log=log, folder=log.parent) as training:
+        wait_for(lambda: "epoch  1/" in log.read_text())
+        os.killpg(training.pid, number)
+        time.sleep(0.5)
+        os.killpg(training.pid, number)
+        training.wait(PATIENCE)
+        wait_for(lambda: not alive(training.pid))
+    return [line for line in log.read_text().splitlines() if not PROGRESS.match(line)]
+
+
+def test_a_closed_terminal_stops_training_with_one_line_and_no_process_is_left(
+    folder, labelled, recipe, write_training
+):
+    write_training(labelled, recipe.model_copy(update=ENDLESS))
+    lines = lines_of_stopped_training(folder / "log", signal.SIGHUP, "stages.train")
+    assert lines == [f"stopped by SIGHUP: {ADVICE}"]
+
+
+def test_ctrl_c_in_dvc_repro_is_one_line_of_ours_and_one_of_dvcs_and_no_process_is_left(
+    folder, labelled, recipe, write_training
+):
+    write_training(labelled, recipe.model_copy(update=ENDLESS))
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)
+    (folder / "dvc.yaml").write_text(f"stages: {{train: {{cmd: {sys.executable} -m stages.train}}}}")
+    ours, dvcs = lines_of_stopped_training(folder / "log", signal.SIGINT, "dvc", "repro")
+    assert ours == f"stopped by SIGINT: {ADVICE}"
+    assert dvcs.startswith("ERROR: failed to reproduce 'train'")
+    assert dvcs.endswith("exited with 130")
+
+
+def test_a_signal_while_workers_start_stops_them_too(folder, labelled, recipe, write_training):
+    write_training(labelled, recipe.model_copy(update=ENDLESS))
+    log = folder / "log"
+    with process("stages.train", log=log, folder=folder) as training:
+        wait_for(lambda: len(alive(training.pid)) > 1)
+        os.kill(training.pid, signal.SIGTERM)
+        assert training.wait(PATIENCE) == 128 + signal.SIGTERM
+        wait_for(lambda: not alive(training.pid))
+    assert log.read_text() == f"stopped by SIGTERM: {ADVICE}\n"
 
 
 def test_a_second_training_in_a_folder_waits_for_the_first(folder, labelled, recipe, write_training):

@@ -59,6 +59,26 @@ def test_a_signal_ends_a_stage_with_one_line(number):
     assert done.stderr == f"stopped by {number.name}: advice\n"
 
 
+def test_a_run_under_nohup_goes_on_after_its_terminal_is_closed():
+    code = (
+        "import os, signal\nfrom stages.digits import errors\n"
+        "def main(): os.kill(os.getpid(), signal.SIGHUP); print('went on')\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nerrors.run(main)"
+    )
+    assert python(code).stdout == "went on\n"
+
+
+def test_a_second_signal_does_not_interrupt_the_clean_up():
+    code = (
+        "import os, signal, time\nfrom stages.digits import errors\n"
+        "def main():\n    try: signal.raise_signal(signal.SIGINT)\n"
+        "    finally: signal.raise_signal(signal.SIGINT); signal.raise_signal(signal.SIGTERM); print('cleaned up')\n"
+        "errors.run(main, 'advice')"
+    )
+    done = python(code)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "cleaned up\n", "stopped by SIGINT: advice\n")
+
+
 def test_a_file_size_limit_is_one_line_and_leaves_the_old_file(tmp_path):
     path = tmp_path / "metrics.json"
     path.write_text("old")

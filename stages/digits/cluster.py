@@ -3,10 +3,12 @@
 import hashlib
 import json
 import logging
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from stages.digits import files
@@ -124,8 +126,7 @@ def _client(most: int, log: Callable[[str], None]) -> Iterator[distributed.Clien
             yield client
         return
     workers = max(1, min(most, CPU_COUNT, MEMORY_LIMIT // WORKER_MEMORY))
-    # A worker with TensorFlow loaded takes longer to exit than Dask waits; that is nothing to warn about.
-    logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what stops a run is reported as one line of ours
     with dask.config.set(DASK_CONFIG), _local_cluster(workers) as cluster, distributed.Client(cluster) as client:
         log(f"{workers} worker{'s' * (workers > 1)} on this machine, dashboard {client.dashboard_link}")
         yield client
@@ -134,15 +135,38 @@ def _client(most: int, log: Callable[[str], None]) -> Iterator[distributed.Clien
 def _local_cluster(workers: int) -> distributed.LocalCluster:
     """One-thread processes on this machine; InputError if they can't be started, for lack of a scratch folder say."""
     try:
-        return distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=None,
-            dashboard_address="127.0.0.1:0",
-        )
+        with _signals_deferred():
+            return distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=None,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+            )
     except RuntimeError as error:  # Dask's wrapper of whatever failed
         raise InputError(f"Dask can't start workers on this machine: {error}") from None
+
+
+@contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Let a signal stop the run only at the end of this block: Dask can't close a cluster that is half started.
+
+    Threads and processes started here never get what a terminal sends to all processes of a command; the main thread
+    does, and closes them.
+    """
+    stopped: list[int] = []
+    handler = signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        resource_tracker.ensure_running()  # it unblocks SIGINT for the thread that starts it
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number in stopped[:1]:
+            signal.raise_signal(number)
 
 
 def _run(

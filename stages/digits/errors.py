@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MAX_MESSAGE = 500  # characters: what is wrong may be a whole file on one line
 
 
@@ -23,12 +24,13 @@ class InputError(SystemExit):
 
 def run(main: Callable[[], None], advice_if_stopped: str = "run `dvc repro` to start again") -> None:
     """Run a stage; a signal that stops it, or an error of the file system or of memory, is reported as one line."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+    for number in STOPPING:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _stop)
     try:
         main()
     except KeyboardInterrupt as stopped:
-        number = stopped.args[0] if stopped.args else signal.SIGINT
+        [number] = stopped.args
         print(f"stopped by {signal.Signals(number).name}: {advice_if_stopped}", file=sys.stderr)
         sys.exit(128 + number)
     except MemoryError:
@@ -38,4 +40,6 @@ def run(main: Callable[[], None], advice_if_stopped: str = "run `dvc repro` to s
 
 
 def _stop(number: int, _: FrameType | None) -> None:
+    for further in STOPPING:
+        signal.signal(further, signal.SIG_IGN)  # an impatient second Ctrl-C would interrupt the clean-up
     raise KeyboardInterrupt(number)
