@@ -30,7 +30,7 @@ def run(main: Callable[[], None], advice_if_stopped: str = "run `dvc repro` to s
     try:
         main()
     except KeyboardInterrupt as stopped:
-        [number] = stopped.args
+        number = stopped.args[0] if stopped.args else signal.SIGINT
         print(f"stopped by {signal.Signals(number).name}: {advice_if_stopped}", file=sys.stderr)
         sys.exit(128 + number)
     except MemoryError:
