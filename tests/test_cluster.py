@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -153,6 +154,22 @@ def test_a_failed_run_leaves_no_arrays_at_the_workers(folder, labelled, recipe):
         with distributed.Client(address) as client:
             (plugins,) = client.run(lambda dask_worker: list(dask_worker.plugins)).values()
     assert not [name for name in plugins if name.startswith("labelled")]
+
+
+def test_too_few_open_files_are_one_line(labelled, recipe, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+    with pytest.raises(InputError, match=r"^found a limit of 64 open files, expected at least (\d+): ulimit -n \1$"):
+        cluster.train_members(labelled, recipe, ignore, ignore)
+
+
+def test_a_soft_limit_of_open_files_is_raised_as_far_as_is_needed(labelled, recipe, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 100_000))
+    limits_set: list[tuple] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda *limits: limits_set.append(limits))
+    cluster.train_members(labelled, recipe, ignore, ignore)
+    [(limit, (soft, hard))] = limits_set
+    assert limit == resource.RLIMIT_NOFILE
+    assert 64 < soft < hard == 100_000
 
 
 def test_a_missing_scheduler_is_one_line(labelled, recipe):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ CACHE_DIR = Path("data/members")  # not an output of DVC's, which deletes those 
 # What a member's bytes depend on:
 MEMBER_SOURCES = ("backend", "dataset", "environment", "geometry", "member", "network", "optimizer", "recipe")
 LIBRARIES = ("keras", "numpy", "scikit-learn", "tensorflow")
+OPEN_FILES, OPEN_FILES_OF_A_WORKER = 128, 16  # twice what a run was seen to need
 WORKER_MEMORY = 2 * 2**30  # bytes, more than a worker needs for a member
 DASK_CONFIG = {  # Dask's own watch over every process, 50 times a second and more, takes an eighth of a core
     "distributed.worker.profile.enabled": False,
@@ -126,10 +128,20 @@ def _client(most: int, log: Callable[[str], None]) -> Iterator[distributed.Clien
             yield client
         return
     workers = max(1, min(most, CPU_COUNT, MEMORY_LIMIT // WORKER_MEMORY))
+    _allow_open_files(OPEN_FILES + OPEN_FILES_OF_A_WORKER * workers)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what stops a run is reported as one line of ours
     with dask.config.set(DASK_CONFIG), _local_cluster(workers) as cluster, distributed.Client(cluster) as client:
         log(f"{workers} worker{'s' * (workers > 1)} on this machine, dashboard {client.dashboard_link}")
         yield client
+
+
+def _allow_open_files(needed: int) -> None:
+    """Raise the limit of open files to `needed`; InputError if it can't be: with too few, Dask waits forever."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= hard < needed:  # -1: no limit
+        raise InputError(f"found a limit of {hard} open files, expected at least {needed}: ulimit -n {needed}")
+    if 0 <= soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _local_cluster(workers: int) -> distributed.LocalCluster:
