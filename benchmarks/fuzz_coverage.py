@@ -5,6 +5,7 @@ pip install atheris && python -m benchmarks.fuzz_coverage [-max_total_time=3600]
 `fuzz_reader` mutates valid files blindly; this finds what only a chain of small mutations reaches. Both judge alike: a
 CSV file, plain or zipped, gives the rows of `obvious_rows`, or an InputError that names the same line; an altered
 archive gives rows or an InputError. The options are libFuzzer's. The first failure ends it and is kept as crash-*.
+A run of half an hour fills 2 GiB: repeat shorter ones with other seeds and the same corpus.
 """
 
 import random
