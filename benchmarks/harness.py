@@ -101,7 +101,8 @@ def machine() -> dict[str, str]:
     cpu = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     name = cpu.get("model name", platform.processor())
     numbers = f" (family {cpu['cpu family']}, model {cpu['model']})" if "cpu family" in cpu else ""
+    cores = len(os.sched_getaffinity(0))
     return {
-        "machine": f"{len(os.sched_getaffinity(0))} cores, {name}{numbers}",
+        "machine": f"{cores} core{'s' * (cores > 1)}, {name}{numbers}",
         "tensorflow": version("tensorflow"),
     }
