@@ -16,7 +16,7 @@ run: $(READY) ## set up, run the stages that have changed, show accuracy and whe
 plots: $(READY) ## draw DVC's plots on one page, beside the last commit's or, with REV=NAME, another revision's
 	@dvc plots diff $(REV)
 
-demo: $(READY) ## open a page to draw digits on, with live predictions
+demo: $(READY) ## serve a page to draw digits on, with live predictions
 	@python -m stages.demo
 
 experiments: $(READY) ## dvc exp show, with the columns that matter

@@ -28,9 +28,9 @@ Predict = Callable[[bytes], dict]  # a PNG file -> what the page shows
 
 
 def answer(drawing: bytes, members: list[keras.Model], reference: dataset.Labelled, classes: Sequence[str]) -> dict:
-    """A drawing as a PNG file -> `digits` as `predict --json` gives them, each with `seen`, the network's 28 × 28 ink.
+    """A drawing as a PNG file -> `digits` as `predict --json` gives them, but with probabilities that aren't rounded.
 
-    If there is none, `problem` says so.
+    Each also has `seen`, the network's 28 × 28 ink. If there is no digit, `problem` says so.
     """
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
         path = Path(file.name)
@@ -42,7 +42,10 @@ def answer(drawing: bytes, members: list[keras.Model], reference: dataset.Labell
     reading = predict.Reading(path, pixels, found, ensemble.predict(found.images, reference, members))
     digits = predict.describe(reading, classes)["digits"]
     return {
-        "digits": [digit | {"seen": image.tolist()} for digit, image in zip(digits, found.images, strict=True)],
+        "digits": [
+            digit | {"probabilities": dict(zip(classes, row.tolist(), strict=True)), "seen": image.tolist()}
+            for digit, row, image in zip(digits, reading.probabilities, found.images, strict=True)
+        ],
     }
 
 
