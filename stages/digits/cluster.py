@@ -157,7 +157,11 @@ def _local_cluster(workers: int) -> distributed.LocalCluster:
                 silence_logs=logging.CRITICAL,
             )
     except RuntimeError as error:  # Dask's wrapper of whatever failed
-        raise InputError(f"Dask can't start workers on this machine: {error}") from None
+        reason = str(error).removesuffix(".")  # it rarely is the cause, which stays in the worker
+        raise InputError(
+            f"Dask can't start workers on this machine: {reason}; are /dev/shm and the temporary directory writable, "
+            "and not full?"
+        ) from None
 
 
 @contextmanager
