@@ -1,5 +1,6 @@
 """Drawn digits, Kaggle's files with them, and a project folder: what several test files need."""
 
+import signal
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,9 @@ import yaml
 
 from stages.digits import dataset, kaggle
 from stages.digits.recipe import Recipe
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as under nohup: what a test starts would ignore it, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PARAMS = """\
 raw: data/raw
