@@ -2,10 +2,11 @@
 
 pip install atheris && python -m benchmarks.fuzz_coverage [-max_total_time=3600] [-seed=1] [CORPUS_DIRECTORY]
 
-`fuzz_reader` mutates valid files blindly; this finds what only a chain of small mutations reaches. Both judge alike: a
-CSV file, plain or zipped, gives the rows of `obvious_rows`, or an InputError that names the same line; an altered
-archive gives rows or an InputError. The options are libFuzzer's. The first failure ends it and is kept as crash-*.
-A run of half an hour fills 2 GiB: repeat shorter ones with other seeds and the same corpus.
+`fuzz_reader` mutates valid files blindly; this one reaches code that needs a chain of small mutations.
+A CSV file, plain or zipped, gives the rows of `obvious_rows`, or an InputError that names the same line and column.
+An altered archive may give any rows, or any InputError of one line. The options are libFuzzer's. It stops at the first failure and saves that
+input as crash-*.
+In half an hour it fills 2 GiB of memory: repeat shorter ones with other seeds and the same corpus.
 """
 
 import random

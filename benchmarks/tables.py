@@ -150,20 +150,20 @@ def overhead() -> str:
          f"{100 * row.fraction:.0f} %"]
         for row in results("overhead").itertuples()
     ]  # fmt: skip
-    return markdown(["preset", "CPU s", "without gradient steps", "share"], rows)
+    return markdown(["preset", "CPU s", "without gradient steps", "overhead"], rows)
 
 
 def handwriting() -> str:
     """Errors on handwriting that isn't MNIST, only resized and brought to MNIST's form."""
     table = results("handwriting")
-    names = {"scans": "scikit-learn's scans", "strokes": "digits drawn with strokes on uneven, noisy paper"}
-    forms = {"resized": "only resized", "normalised": "as `predict` does"}
+    names = {"scans": "scikit-learn's scans", "strokes": "synthetic strokes, unevenly lit, with noise"}
+    forms = {"resized": "only resized", "normalised": "by `predict`"}
     rows = [
         [names[row.handwriting], forms[row.form], f"{row.images:,}", f"{100 * row.error_rate:.1f} %",
          f"{100 * row.unsure:.1f} %", f"{100 * row.error_rate_if_sure:.1f} %"]
         for row in table.itertuples()
     ]  # fmt: skip
-    return markdown(["pictures", "brought to 28 × 28", "images", "errors", "unsure", "errors of the sure ones"], rows)
+    return markdown(["pictures", "normalisation", "images", "error rate", "unsure", "error rate of the rest"], rows)
 
 
 def data_scaling() -> str:

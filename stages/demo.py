@@ -20,9 +20,9 @@ from stages.digits import dataset, ensemble, errors, params
 from stages.digits.backend import keras
 from stages.digits.errors import InputError
 
-HOST = "127.0.0.1"  # nobody else's drawings
+HOST = "127.0.0.1"  # reachable from this computer only
 PAGE = Path(__file__).with_name("demo.html")
-MAX_BYTES = 2**20  # of a drawing; the page's have some 10 KB
+MAX_BYTES = 2**20  # of a drawing; the page sends about 10 KB
 
 Predict = Callable[[bytes], dict]  # a PNG file -> what the page shows
 

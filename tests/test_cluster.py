@@ -158,7 +158,9 @@ def test_a_failed_run_leaves_no_arrays_at_the_workers(folder, labelled, recipe):
 
 def test_too_few_open_files_are_one_line(labelled, recipe, monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
-    with pytest.raises(InputError, match=r"^found a limit of 64 open files, expected at least (\d+): ulimit -n \1$"):
+    with pytest.raises(
+        InputError, match=r"^found a limit of 64 open files, expected at least \d+; raise it, or use fewer cores$"
+    ):
         cluster.train_members(labelled, recipe, ignore, ignore)
 
 
@@ -284,9 +286,7 @@ def test_a_closed_terminal_stops_training_with_one_line_and_no_process_is_left(
     assert lines == [f"stopped by SIGHUP: {ADVICE}"]
 
 
-def test_ctrl_c_in_dvc_repro_is_one_line_of_ours_and_one_of_dvcs_and_no_process_is_left(
-    folder, labelled, recipe, write_training
-):
+def test_ctrl_c_in_dvc_repro_prints_two_lines_and_leaves_no_process(folder, labelled, recipe, write_training):
     write_training(labelled, recipe.model_copy(update=ENDLESS))
     subprocess.run(["git", "init", "--quiet"], check=True)
     subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)

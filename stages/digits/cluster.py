@@ -29,7 +29,7 @@ CACHE_DIR = Path("data/members")  # not an output of DVC's, which deletes those 
 # What a member's bytes depend on:
 MEMBER_SOURCES = ("backend", "dataset", "environment", "geometry", "member", "network", "optimizer", "recipe")
 LIBRARIES = ("keras", "numpy", "scikit-learn", "tensorflow")
-OPEN_FILES, OPEN_FILES_OF_A_WORKER = 128, 16  # twice what a run was seen to need
+OPEN_FILES, OPEN_FILES_OF_A_WORKER = 128, 16  # twice what a run needed when measured
 WORKER_MEMORY = 2 * 2**30  # bytes, more than a worker needs for a member
 DASK_CONFIG = {  # Dask's own watch over every process, 50 times a second and more, takes an eighth of a core
     "distributed.worker.profile.enabled": False,
@@ -139,7 +139,9 @@ def _allow_open_files(needed: int) -> None:
     """Raise the limit of open files to `needed`; InputError if it can't be: with too few, Dask waits forever."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= hard < needed:  # -1: no limit
-        raise InputError(f"found a limit of {hard} open files, expected at least {needed}: ulimit -n {needed}")
+        raise InputError(
+            f"found a limit of {hard} open files, expected at least {needed}; raise it, or use fewer cores"
+        )
     if 0 <= soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
@@ -157,7 +159,7 @@ def _local_cluster(workers: int) -> distributed.LocalCluster:
                 silence_logs=logging.CRITICAL,
             )
     except RuntimeError as error:  # Dask's wrapper of whatever failed
-        reason = str(error).removesuffix(".")  # it rarely is the cause, which stays in the worker
+        reason = str(error).removesuffix(".")  # rarely the root cause, which only the worker knows
         raise InputError(
             f"Dask can't start workers on this machine: {reason}; are /dev/shm and the temporary directory writable, "
             "and not full?"

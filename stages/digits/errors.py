@@ -25,7 +25,7 @@ class InputError(SystemExit):
 def run(main: Callable[[], None], advice_if_stopped: str = "run `dvc repro` to start again") -> None:
     """Run a stage; a signal that stops it, or an error of the file system or of memory, is reported as one line."""
     for number in STOPPING:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP: leave it so
             signal.signal(number, _stop)
     try:
         main()
