@@ -2,8 +2,8 @@
 
 pip install atheris && python -m benchmarks.fuzz_coverage [-max_total_time=3600] [-seed=1] [CORPUS_DIRECTORY]
 
-`fuzz_reader` mutates valid files blindly; this one reaches code that needs a chain of small mutations. A CSV file, plain
-or zipped, gives the rows of `obvious_rows`, or an InputError that names the same line and column. An altered archive
+`fuzz_reader` mutates valid files blindly; this one reaches code that needs a chain of small mutations. A CSV file,
+plain or zipped, gives the rows of `obvious_rows`, or an InputError that names line and column. An altered archive
 may give any rows, or any InputError of one line. The options are libFuzzer's. It stops at the first failure and saves
 that input as crash-*. In half an hour it fills 2 GiB of memory: repeat shorter runs, with other seeds and the same
 corpus.
