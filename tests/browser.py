@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OFFLINE = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--proxy-server=127.0.0.1:9"]
 
@@ -74,12 +72,3 @@ class Browser:
         self.process.kill()
         self.process.wait()
         os.close(self.requests), os.close(self.replies)
-
-
-def browsers(profile: Path) -> Iterator[Browser]:
-    """A browser, which is closed afterwards; without one, the test is skipped, except on GitHub, which has one."""
-    if not BROWSER:
-        (pytest.fail if os.environ.get("GITHUB_ACTIONS") else pytest.skip)("no Chromium here: apt-get install chromium")
-    browser = Browser(profile)
-    yield browser
-    browser.close()

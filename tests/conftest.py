@@ -1,14 +1,16 @@
 """Drawn digits, Kaggle's files with them, and a project folder: what several test files need."""
 
+import os
 import signal
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import commands
 import numpy as np
 import pytest
 import yaml
+from browser import BROWSER, Browser
 
 from stages.digits import dataset, kaggle
 from stages.digits.recipe import Recipe
@@ -131,3 +133,13 @@ def write_training() -> Callable[[dataset.Labelled, Recipe], None]:
         Path("params.yaml").write_text(yaml.safe_dump({"train": recipe.model_dump()}), encoding="utf-8")
 
     return write
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    """A browser; without one the test is skipped, except on GitHub, whose machines have one."""
+    if not BROWSER:
+        (pytest.fail if os.environ.get("GITHUB_ACTIONS") else pytest.skip)("no Chromium here: apt-get install chromium")
+    browser = Browser(tmp_path_factory.mktemp("browser"))
+    yield browser
+    browser.close()

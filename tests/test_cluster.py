@@ -63,9 +63,10 @@ def process(*command: str, log: Path, folder: Path = ROOT, code: Path = ROOT) ->
 
 
 def kill(started: subprocess.Popen) -> None:
-    if started.poll() is None:
+    """All of its group: what it started may go on after it has ended."""
+    with suppress(ProcessLookupError):
         os.killpg(started.pid, signal.SIGKILL)
-        started.wait()
+    started.wait()
 
 
 @contextmanager
@@ -258,12 +259,12 @@ ENDLESS = {"members": 2, "width": 16, "epochs": 100_000, "patience": 100_000}
 
 def alive(group: int) -> list[psutil.Process]:
     """The processes of a group, without those that have ended but that nobody has waited for."""
-    members = []
+    running = []
     for candidate in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, ProcessLookupError):
             if os.getpgid(candidate.pid) == group and candidate.status() != psutil.STATUS_ZOMBIE:
-                members.append(candidate)
-    return members
+                running.append(candidate)
+    return running
 
 
 def lines_of_stopped_training(log: Path, number: int, *command: str) -> list[str]:

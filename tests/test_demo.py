@@ -1,4 +1,4 @@
-"""`make demo`: what the server answers, and the page in a browser with no network, on a desk and on a phone."""
+"""`make demo`: what the server answers, and the page in a browser with no network, as wide as a desktop and a phone."""
 
 import io
 import itertools
@@ -10,11 +10,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import Browser, browsers
+from browser import Browser
 from PIL import Image
 
 from benchmarks import strokes
@@ -22,9 +21,8 @@ from stages import demo, predict
 from stages.digits import ensemble, network, scan
 from stages.digits.errors import InputError
 
-ROOT = Path(__file__).parents[1]
 CLASSES = tuple("0123456789")
-PREDICT = ensemble.predict  # not its stand-in
+PREDICT = ensemble.predict  # the real function: a fixture replaces it
 STROKES = {  # in pixels of the board
     1: [[(300, 60), (300, 340)]],
     7: [[(180, 70), (420, 70), (260, 340)]],
@@ -65,11 +63,6 @@ def address() -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://{demo.HOST}:{server.server_port}/"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory) -> Iterator[Browser]:
-    yield from browsers(tmp_path_factory.mktemp("browser"))
 
 
 def draw(browser: Browser, lines: list[list[tuple[int, int]]]) -> None:
@@ -145,7 +138,7 @@ def test_what_shows_no_digit_is_answered_with_the_reason(drawing):
 @pytest.mark.parametrize(
     "path, length", [("", None), ("predict", str(2**20 + 1)), ("predict", "-1")], ids=["page", "too long", "negative"]
 )
-def test_a_request_that_is_no_drawing_is_refused(address, path, length):
+def test_a_request_that_is_no_drawing_is_rejected(address, path, length):
     headers = {"Content-Length": length} if length else {}
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(urllib.request.Request(address + path, b"x", headers))
@@ -222,6 +215,6 @@ def test_the_page_says_so_when_the_server_does_not_answer(browser, address):
     browser.call("Network.emulateNetworkConditions", offline=False, **network)
 
 
-def test_the_page_asks_no_other_host():
+def test_the_page_contacts_no_external_host():
     page = demo.PAGE.read_text(encoding="utf-8")
     assert not any(word in page for word in ("http:", "https:", "url(", "@import", "src="))

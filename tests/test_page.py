@@ -6,11 +6,10 @@ without it in test_plots.py.
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Browser, browsers
+from browser import Browser
 
 ROOT = Path(__file__).parents[1]
 MEASURE = """
@@ -37,11 +36,6 @@ def page(tmp_path_factory) -> Path:
     command = [sys.executable, "-m", "dvc", "plots", "diff", "HEAD", "--out", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return folder / "index.html"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory) -> Iterator[Browser]:
-    yield from browsers(tmp_path_factory.mktemp("browser"))
 
 
 def measure(browser: Browser, page: Path, width: int) -> dict:
