@@ -18,7 +18,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["stages.digits"]):
-    from stages.digits import archive, kaggle
+    from stages.digits import archive
 
 from benchmarks import fuzz_reader
 
@@ -68,9 +68,9 @@ def write_dictionary(path: Path) -> None:
 
 
 def main() -> None:
-    archive.BLOCK_SIZE, kaggle.SIDE = BLOCK_SIZE, SIDE
-    kaggle.PIXELS = [f"pixel{i}" for i in range(SIDE**2)]
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+    archive.BLOCK_SIZE = BLOCK_SIZE
+    fuzz_reader.set_side(SIDE)
+    with tempfile.TemporaryDirectory(dir=fuzz_reader.MEMORY) as folder:
         corpus, dictionary, files = (Path(folder) / name for name in ("corpus", "dictionary", "files"))
         corpus.mkdir()
         files.mkdir()

@@ -36,6 +36,7 @@ TOKENS = [
 ]  # fmt: skip
 PLAIN = re.compile(rb"0|[1-9][0-9]{0,2}")
 METHODS = [zipfile.ZIP_STORED] * 6 + [zipfile.ZIP_DEFLATED] * 12 + [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a folder that is fast to write to
 SIDES = (2, 2, 2, 28)  # the small width more often: it takes a twentieth of the time
 
 
@@ -139,13 +140,18 @@ class Input(NamedTuple):
     written: bytes  # what is damaged
 
 
+def set_side(side: int) -> None:
+    """From now on the reader expects images of side × side pixels."""
+    kaggle.SIDE = side
+    kaggle.PIXELS = [f"pixel{i}" for i in range(side**2)]
+
+
 def make_input(rng: random.Random, folder: Path) -> Input:
     """Write the next input into `folder`, and set the size of images and blocks for it."""
     kind = rng.choice(("csv", "csv in zip", "zip", "zip with sample"))
     name = rng.choice(("train.csv", "test.csv"))
     archive.BLOCK_SIZE = rng.choice((10, 100, 1000, 2**18))
-    kaggle.SIDE = rng.choice(SIDES)
-    kaggle.PIXELS = [f"pixel{i}" for i in range(kaggle.SIDE**2)]
+    set_side(rng.choice(SIDES))
     content = valid_csv(columns_of(name), rng)
     raw = folder / ("directory" if kind == "csv" else "archive.zip")
     if kind == "csv":
@@ -203,7 +209,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="directory for the inputs that fail")
     args = parser.parse_args()
     rng, kinds, failures, slowest = random.Random(args.seed), Counter(), 0, 0.0
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         for i in range(args.count):
             tried, wrong, seconds = try_one(rng, Path(folder))
             kinds[tried.kind] += 1

@@ -67,10 +67,16 @@ def _unshared_bytes(process: psutil.Process) -> int:
         return 0
 
 
-def clone(folder: Path) -> Path:
-    """A clone, in `folder`, of what is committed here, with the embedded sample that the pipeline's graph needs."""
+def bare_clone(folder: Path) -> Path:
+    """A clone, in `folder`, of what is committed here: no data, no cache."""
     path = folder / "digits"
     subprocess.run(["git", "clone", "--quiet", ROOT, path], check=True)
+    return path
+
+
+def clone(folder: Path) -> Path:
+    """A clone, in `folder`, of what is committed here, with the embedded sample that the pipeline's graph needs."""
+    path = bare_clone(folder)
     subprocess.run(["dvc", "repro", "--quiet", "sample"], cwd=path, check=True)
     return path
 

@@ -43,8 +43,7 @@ POLL_SECONDS = 0.02
 
 def clone(folder: Path) -> Path:
     """A clone of what is committed, with small parameters."""
-    path = folder / "clean"
-    subprocess.run(["git", "clone", "--quiet", harness.ROOT, path], check=True)
+    path = harness.bare_clone(folder)
     params = yaml.safe_load((path / "params.yaml").read_text(encoding="utf-8"))
     for section, values in SMALL.items():
         params[section] |= values
@@ -118,7 +117,7 @@ def half_written(folder: Path, before: dict[str, str], after: dict[str, str]) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--moments", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

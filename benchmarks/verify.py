@@ -41,8 +41,7 @@ def accuracy(folder: Path) -> float:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        clone = Path(folder) / "digits"
-        subprocess.run(["git", "clone", "--quiet", harness.ROOT, clone], check=True)
+        clone = harness.bare_clone(Path(folder))
         committed, before = outputs(clone), accuracy(clone)
         subprocess.run(["dvc", "repro", "--force", "--no-run-cache"], cwd=clone, check=True)
         table, after = compare(committed, outputs(clone)), accuracy(clone)
