@@ -170,8 +170,8 @@ def _local_cluster(workers: int) -> distributed.LocalCluster:
 def _signals_deferred() -> Iterator[None]:
     """Let a signal stop the run only at the end of this block: Dask can't close a cluster that is half started.
 
-    Threads and processes started here never get what a terminal sends to all processes of a command; the main thread
-    does, and closes them.
+    Threads and processes started here inherit blocked SIGINT and SIGHUP, which a terminal sends to all processes of a
+    command. Only the main thread reacts to these, and closes them.
     """
     stopped: list[int] = []
     handler = signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
