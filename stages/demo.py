@@ -28,9 +28,10 @@ Predict = Callable[[bytes], dict]  # a PNG file -> what the page shows
 
 
 def answer(drawing: bytes, members: list[keras.Model], reference: dataset.Labelled, classes: Sequence[str]) -> dict:
-    """A drawing as a PNG file -> `digits` as `predict --json` gives them, but with probabilities that aren't rounded.
+    """A drawing as a PNG file -> `digits` as `predict --json` gives them, but `probabilities` aren't rounded.
 
-    Each also has `seen`, the network's 28 × 28 ink. If there is no digit, `problem` says so.
+    They are pairs of class and value: a browser would sort an object's keys. Each digit also has `seen`, the network's
+    28 × 28 ink. If there is no digit, `problem` says so.
     """
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
         path = Path(file.name)
@@ -43,7 +44,7 @@ def answer(drawing: bytes, members: list[keras.Model], reference: dataset.Labell
     digits = predict.describe(reading, classes)["digits"]
     return {
         "digits": [
-            digit | {"probabilities": dict(zip(classes, row.tolist(), strict=True)), "seen": image.tolist()}
+            digit | {"probabilities": list(zip(classes, row.tolist(), strict=True)), "seen": image.tolist()}
             for digit, row, image in zip(digits, reading.probabilities, found.images, strict=True)
         ],
     }

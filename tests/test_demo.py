@@ -1,5 +1,6 @@
 """`make demo`: what the server answers, and the page in a browser with no network, as wide as a desktop and a phone."""
 
+import functools
 import io
 import itertools
 import socket
@@ -9,7 +10,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -53,16 +55,23 @@ def ensemble_of_shapes(monkeypatch) -> None:
     monkeypatch.setattr(ensemble, "predict", probabilities)
 
 
-def answer(drawing: bytes) -> dict:
-    return demo.answer(drawing, members=[], reference=None, classes=CLASSES)
+def answer(drawing: bytes, classes: Sequence[str] = CLASSES) -> dict:
+    return demo.answer(drawing, members=[], reference=None, classes=classes)
+
+
+@contextmanager
+def served(predict: demo.Predict) -> Iterator[str]:
+    """The address of a server that answers with `predict`."""
+    with demo.serve(0, predict) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{demo.HOST}:{server.server_port}/"
+        server.shutdown()
 
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    with demo.serve(0, answer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://{demo.HOST}:{server.server_port}/"
-        server.shutdown()
+    with served(answer) as address:
+        yield address
 
 
 def draw(browser: Browser, lines: list[list[tuple[int, int]]]) -> None:
@@ -103,6 +112,8 @@ def test_a_drawing_gets_what_predict_gives_for_the_same_picture(tmp_path, monkey
     expected = predict.describe(reading, CLASSES)["digits"]
     digits = answer(drawing)["digits"]
     assert [np.array(digit.pop("seen")).tolist() for digit in digits] == reading.scan.images.tolist()
+    for digit in digits:
+        digit["probabilities"] = dict(digit["probabilities"])
     assert digits == expected
 
 
@@ -117,7 +128,7 @@ def test_a_thousand_digits_get_the_ensembles_probabilities_to_the_bit(labelled, 
         board = np.pad(images, ((0, 0), (4, 4), (4, 4))).reshape(20, 25, 36, 36).swapaxes(1, 2).reshape(720, 900)
         digits = demo.answer(png(255 - board), members, labelled, CLASSES)["digits"]
         seen = np.array([digit["seen"] for digit in digits], dtype=np.uint8)
-        shown = np.array([list(digit["probabilities"].values()) for digit in digits])
+        shown = np.array([[value for _, value in digit["probabilities"]] for digit in digits])
         assert shown.shape == (500, 10)
         assert np.array_equal(shown, PREDICT(seen, labelled, members))
 
@@ -193,6 +204,15 @@ def test_digits_side_by_side_are_read_from_left_to_right(browser, address):
     draw(browser, [[(x + 150, y) for x, y in line] for line in STROKES[1]])
     names = '[...document.querySelectorAll("#digits strong")].map(name => name.textContent).join("")'
     assert shown(browser, names, "71") == "71"
+
+
+def test_classes_are_listed_in_the_order_of_params_yaml_even_if_they_are_numbers(browser):
+    classes = "3141", "59", "26", "535", "8", "97", "93", "2", "38", "4"
+    with served(functools.partial(answer, classes=classes)) as address:
+        open_page(browser, address, 1280)
+        draw(browser, STROKES[7])
+        names = '[...document.querySelectorAll("#digits dt")].map(name => name.textContent).join()'
+        assert shown(browser, names, ",".join(classes)) == ",".join(classes)
 
 
 def test_only_a_stroke_that_begins_on_the_board_draws(browser, address):
