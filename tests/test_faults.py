@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from importlib import import_module
+from multiprocessing import synchronize
 from pathlib import Path
 
 import dask
@@ -139,6 +140,18 @@ def test_workers_that_cannot_start_are_one_line(empty_project, labelled, recipe)
         cluster.train_members(labelled, recipe, lambda _: None, lambda _: None)
     assert failed.value.code.startswith("Dask can't start workers on this machine: ")
     assert "dask-scratch-space" in failed.value.code
+
+
+@pytest.mark.usefixtures("empty_project")
+def test_semaphores_that_the_system_refuses_are_one_line(labelled, recipe, monkeypatch):
+    """As where /dev/shm, which holds them, is full: Dask makes some for each worker."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(synchronize._multiprocessing, "SemLock", refuse)
+    with pytest.raises(errors.InputError, match=r"^Dask can't start workers on this machine: .*are /dev/shm and"):
+        cluster.train_members(labelled, recipe, lambda _: None, lambda _: None)
 
 
 def dvc(*arguments: str) -> subprocess.CompletedProcess:
