@@ -185,3 +185,13 @@ def cpus() -> str:
     emulated = table.columns.drop(["result", "native", "machine", "tensorflow"])
     rows = [[f"{cpu}, emulated by QEMU", f"{(table[cpu] == 'same').sum()} of {len(table)}"] for cpu in emulated]
     return markdown(["CPU", "equal hashes"], [[f"{machine}, native", "reference"], *rows])
+
+
+def kills(moments: pd.DataFrame | None = None) -> str:
+    """What was killed at random moments, and what the next `dvc repro` made of it."""
+    moments = results("kill") if moments is None else moments
+    counts = moments.groupby("target", sort=False).agg(
+        moments=("moment", "size"), half_written=("half_written", "sum"), same=("same_bytes", "sum")
+    )
+    header = ["killed", "moments", "half-written outputs", "the next run completed with the same bytes"]
+    return markdown(header, [[str(cell) for cell in row] for row in counts.itertuples()])

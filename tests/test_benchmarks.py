@@ -89,6 +89,18 @@ def test_confusions_count_both_directions_and_sum_to_all_errors():
     assert rows[2:] == [["4 and 9", "5"], ["1 and 7", "4"], ["all other pairs", "1"], ["**all**", "**10**"]]
 
 
+def test_kills_are_counted_for_each_target():
+    faults = {"dvc": [(0, True), (2, False)], "all": [(0, True)]}
+    moments = pd.DataFrame(
+        [
+            {"moment": moment, "target": target, "half_written": half_written, "same_bytes": same_bytes}
+            for target, own in faults.items()
+            for moment, (half_written, same_bytes) in enumerate(own)
+        ]
+    )
+    assert tables.kills(moments).splitlines()[2:] == ["| dvc | 2 | 2 | 1 |", "| all | 1 | 0 | 1 |"]
+
+
 def test_only_thirds_that_every_model_has_run_are_drawn():
     runs = pd.DataFrame([run("a", 0, 140), run("a", 1, 700), run("b", 0, 280)])
     epochs = ((0, 1, 168), (0, 2, 140), (1, 1, 840), (1, 2, 700))
