@@ -16,8 +16,8 @@ from stages.digits import dataset, kaggle, member, network
 from stages.digits.backend import keras
 
 
-def run(model: str, third: int, errors: int, seed: int = 1, **cost: float) -> dict:
-    costs = {"cpu_seconds": 60.4, "wall_seconds": 30.0, "peak_mib": 1000.0, "parameters": 2000} | cost
+def run(model: str, third: int, errors: int, seed: int = 1, **cost: float | str) -> dict:
+    costs = {"cpu_seconds": 60.4, "wall_seconds": 30.0, "peak_mib": 1000.0, "parameters": 2000, "machine": "a"} | cost
     return {"model": model, "seed": seed, "third": third, "images": 14_000, "errors": errors} | costs
 
 
@@ -73,7 +73,13 @@ def test_a_ratio_compares_a_baselines_time_to_its_own_accuracy_with_the_cheapest
         ]
     )
     *_, row = tables.ratios(runs, curves).splitlines()
-    assert row == "| deotte | 150 | 600 | default: 30 | 20 |"
+    assert row == "| deotte | 150 of 42,000 | 600 | default: 30 | 20 |"
+    runs.loc[(runs["model"] == "deotte") & (runs["third"] > 0), "machine"] = "another"
+    *_, row = tables.ratios(runs, curves).splitlines()
+    assert row == "| deotte | 50 of 14,000 | 600 | default: 30 | 20 |"
+    runs.loc[(runs["model"] == "default") & (runs["third"] == 0), ["cpu_seconds", "errors"]] = 20, 49
+    *_, row = tables.ratios(runs, curves).splitlines()
+    assert row == "| deotte | 50 of 14,000 | 600 | default: 20 | 30 |"
 
 
 def test_the_comparison_lists_the_fewest_errors_first():
