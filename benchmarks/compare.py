@@ -3,7 +3,7 @@
 python -m benchmarks.compare data/digit-recognizer.zip [--thirds 0 1 2] [--seeds 1 2 3] [--only quick textbook ...]
 
 A run replaces its own rows of results/compare.csv and learning_curves.csv; all others stay. compare.png shows the
-thirds that every model has run. Nothing else should run meanwhile.
+thirds that every model has run on the machine that made the most runs. Nothing else should run meanwhile.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def compare(name: str, seed: int, third: int, table: kaggle.Table) -> None:
 
 def figure(runs: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """Error rate against CPU time, both logarithmic: a point for each third; baselines also after each epoch."""
-    runs = tables.common_thirds(runs)
+    runs = tables.common_thirds(tables.on_main_machine(runs))
     canvas = Figure(figsize=(8.3, 4.6), layout="constrained")
     axes = canvas.subplots()
     colours = dict(zip(runs["model"].unique(), sns.color_palette("colorblind"), strict=False))
@@ -111,7 +111,10 @@ def figure(runs: pd.DataFrame, curves: pd.DataFrame) -> Figure:
             ha="center", va=side, color=colours[name], weight="bold",
         )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="CPU minutes (user + system, all processes)", ylabel="error rate (%)")
-    axes.set_title("A dot for each run on a held-out third of Kaggle's digits; lines: a baseline's epochs", fontsize=10)
+    thirds = ", ".join(map(str, sorted(runs["third"].unique())))
+    axes.set_title(
+        f"Dots: runs on held-out thirds of Kaggle's digits (shown: {thirds}). Lines: a baseline's epochs", fontsize=10
+    )
     axes.set_ylim(0.2, 10)  # after their first epoch some are wrong nine times in ten
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))

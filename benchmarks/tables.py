@@ -32,13 +32,26 @@ def complete(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs.groupby(["model", "seed"])["images"].transform("sum") == KAGGLE_ROWS]
 
 
+def on_main_machine(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs on the machine that made the most of them: costs compare only on one machine."""
+    return runs[runs["machine"] == runs["machine"].mode()[0]]
+
+
 def comparison(runs: pd.DataFrame | None = None) -> str:
-    """Errors on all thirds together, mean and range over the seeds, and the mean cost of a run, for each model."""
+    """Errors on all thirds together, mean and range over the seeds, and the mean cost of a run, for each model.
+
+    Costs are those of its runs on the main machine, if it has any.
+    """
     runs = complete(results("compare") if runs is None else runs)
+    everywhere, here = (
+        some.groupby("model")[["cpu_seconds", "peak_mib", "parameters"]].mean()
+        for some in (runs, on_main_machine(runs))
+    )
+    costs = here.combine_first(everywhere)
     rows = []
     for model, own in runs.groupby("model"):
         errors = own.groupby("seed")["errors"].sum()
-        means = own[["cpu_seconds", "peak_mib", "parameters"]].mean()
+        means = costs.loc[model]
         spread = f" ({errors.min()} to {errors.max()})" if len(errors) > 1 else ""
         cells = [
             f"**{model}**" if model in PRESETS else f"{model} (baseline)",
@@ -57,17 +70,18 @@ def comparison(runs: pd.DataFrame | None = None) -> str:
 def ratios(runs: pd.DataFrame | None = None, curves: pd.DataFrame | None = None) -> str:
     """For each baseline: the CPU time after which it makes no more errors than at its end; the cheapest preset's.
 
-    Both on the same machine and thirds: those of the baseline's runs on a machine where presets ran, too.
+    Both on the main machine and on the same thirds.
     """
-    runs = complete(results("compare") if runs is None else runs)
+    runs = on_main_machine(complete(results("compare") if runs is None else runs))
     curves = results("learning_curves") if curves is None else curves
     rows = []
-    for (model, machine), own in runs[~runs["model"].isin(PRESETS)].groupby(["model", "machine"]):
-        same = runs["model"].isin(PRESETS) & (runs["machine"] == machine) & runs["third"].isin(own["third"])
-        presets = runs[same].groupby("model")[["errors", "cpu_seconds"]].mean()
+    for model, epochs in curves.groupby("model"):
+        own = runs[runs["model"] == model]
+        same = runs[runs["model"].isin(PRESETS) & runs["third"].isin(own["third"])]
+        presets = same.groupby("model")[["errors", "cpu_seconds"]].mean()
         able = presets[presets["errors"] <= own["errors"].mean()]
         if len(able):
-            epochs = curves[(curves["model"] == model) & curves["third"].isin(own["third"])]
+            epochs = epochs[epochs["third"].isin(own["third"])]
             means = epochs.groupby("epoch")[["errors", "cpu_seconds"]].mean()
             reached = means.loc[means["errors"] <= own["errors"].mean(), "cpu_seconds"].iloc[0]
             name, ours = able["cpu_seconds"].idxmin(), able["cpu_seconds"].min()
@@ -83,12 +97,14 @@ def ratios(runs: pd.DataFrame | None = None, curves: pd.DataFrame | None = None)
 
 
 def comparison_machines(runs: pd.DataFrame | None = None) -> str:
-    """On which machine which models of the comparison ran."""
+    """How many runs of which models of the comparison each machine made; the main machine first."""
     runs = complete(results("compare") if runs is None else runs)
-    return "\n".join(
-        f"- {', '.join(own['model'].unique())}: {machine}, TensorFlow {', '.join(own['tensorflow'].unique())}"
-        for machine, own in runs.groupby("machine")
-    )
+    lines = []
+    for machine in runs["machine"].value_counts().index:
+        own = runs[runs["machine"] == machine]
+        counts = ", ".join(f"{model} ({count})" for model, count in own["model"].value_counts(sort=False).items())
+        lines.append(f"- {counts}: {machine}, TensorFlow {', '.join(own['tensorflow'].unique())}")
+    return "\n".join(lines)
 
 
 def accuracy(runs: pd.DataFrame | None = None) -> str:

@@ -57,6 +57,25 @@ def test_the_comparison_gives_the_mean_and_range_of_the_seeds_that_have_run_all_
     assert row.startswith("| **quick** | 9 (6 to 12) | 2 |")
 
 
+def test_costs_are_those_of_the_machine_that_made_the_most_runs():
+    runs = pd.DataFrame([run("quick", third, 10, seed) for seed in (1, 2, 3) for third in range(3)])
+    runs.loc[:1, ["cpu_seconds", "machine"]] = 600.0, "another"
+    *_, row = tables.comparison(runs).splitlines()
+    assert row == "| **quick** | 30 (30 to 30) | 3 | 0.07 % | 1.0 | 1,000 | 2,000 |"
+    elsewhere = pd.DataFrame([run("default", third, 10, cpu_seconds=600, machine="another") for third in range(3)])
+    _, _, row, _ = tables.comparison(pd.concat([runs, elsewhere])).splitlines()
+    assert row == "| **default** | 30 | 1 | 0.07 % | 10.0 | 1,000 | 2,000 |"
+
+
+def test_the_machines_of_the_comparison_are_listed_with_the_most_runs_first():
+    runs = pd.DataFrame([run("quick", third, 10, seed, tensorflow="2.21.0") for seed in (1, 2) for third in range(3)])
+    runs.loc[0, "machine"] = "0"
+    assert tables.comparison_machines(runs).splitlines() == [
+        "- quick (5): a, TensorFlow 2.21.0",
+        "- quick (1): 0, TensorFlow 2.21.0",
+    ]
+
+
 def test_a_ratio_compares_a_baselines_time_to_its_own_accuracy_with_the_cheapest_preset_that_has_it():
     runs = pd.DataFrame(
         [
@@ -107,8 +126,8 @@ def test_kills_are_counted_for_each_target():
     assert tables.kills(moments).splitlines()[2:] == ["| dvc | 2 | 2 | 1 |", "| all | 1 | 0 | 1 |"]
 
 
-def test_only_thirds_that_every_model_has_run_are_drawn():
-    runs = pd.DataFrame([run("a", 0, 140), run("a", 1, 700), run("b", 0, 280)])
+def test_only_thirds_that_every_model_has_run_on_one_machine_are_drawn():
+    runs = pd.DataFrame([run("a", 0, 140), run("a", 1, 700), run("b", 0, 280), run("b", 1, 280, machine="b")])
     epochs = ((0, 1, 168), (0, 2, 140), (1, 1, 840), (1, 2, 700))
     curves = pd.DataFrame(
         [
@@ -120,6 +139,7 @@ def test_only_thirds_that_every_model_has_run_are_drawn():
     assert [line.get_ydata().tolist() for line in axes.lines] == [[1.2, 1.0]]
     assert [points.get_offsets().data[:, 1].tolist() for points in axes.collections] == [[1.0], [2.0]]
     assert [text.get_text() for text in axes.texts] == ["a", "b"]
+    assert "(shown: 0)" in axes.get_title()
 
 
 def test_time_falls_with_the_rounds_that_the_members_take():
