@@ -15,8 +15,10 @@ from browser import BROWSER, Browser
 from stages.digits import dataset, kaggle
 from stages.digits.recipe import Recipe
 
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as under nohup: what a test starts would ignore it, too
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A background job ignores SIGINT, nohup ignores SIGHUP; what a test starts would ignore them, too.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 PARAMS = """\
 raw: data/raw
