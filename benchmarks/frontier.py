@@ -30,6 +30,7 @@ SETTINGS: dict[str, tuple[int, dict]] = {  # members, and what differs from para
     "32x6, rate 0.014": (1, {"width": 32, "epochs": 6, "learning_rate": 0.014}),
     "32x17": (2, {"width": 32, "epochs": 17}),
     "48x12": (2, {"width": 48, "epochs": 12}),
+    "48x18": (1, {"width": 48, "epochs": 18}),
     "48x25": (2, {"width": 48, "epochs": 25}),
 }
 
@@ -89,14 +90,14 @@ def figure(table: pd.DataFrame) -> Figure:
     canvas = Figure(figsize=(8.3, 4.2), layout="constrained")
     axes = canvas.subplots()
     for members, own in table.groupby("members"):
-        colour = sns.color_palette("colorblind")[int(members) - 1]
+        colour, above = sns.color_palette("colorblind")[int(members) - 1], 4 if members > 1 else -13
         axes.errorbar(
             own["cpu_seconds"], own["errors"], own["standard_error"].fillna(0), color=colour, marker="o",
             linestyle="none", capsize=3,
         )  # fmt: skip
         for row in own.itertuples():
             axes.annotate(
-                f"{row.members} × {row.setting.replace('x', ' · ')}", (row.cpu_seconds, row.errors), xytext=(7, 4),
+                f"{row.members} × {row.setting.replace('x', ' · ')}", (row.cpu_seconds, row.errors), xytext=(7, above),
                 textcoords="offset points", color=colour, fontsize=9,
             )  # fmt: skip
     axes.set(xscale="log", xlabel="CPU seconds of training, for one third", ylabel="errors of 42,000")
