@@ -90,14 +90,15 @@ def figure(table: pd.DataFrame) -> Figure:
     canvas = Figure(figsize=(8.3, 4.2), layout="constrained")
     axes = canvas.subplots()
     for members, own in table.groupby("members"):
-        colour, above = sns.color_palette("colorblind")[int(members) - 1], 4 if members > 1 else -13
+        colour = sns.color_palette("colorblind")[int(members) - 1]
+        offset = (7, -13) if members == 1 else (7, 4)  # below or above: their points lie close together
         axes.errorbar(
             own["cpu_seconds"], own["errors"], own["standard_error"].fillna(0), color=colour, marker="o",
             linestyle="none", capsize=3,
         )  # fmt: skip
         for row in own.itertuples():
             axes.annotate(
-                f"{row.members} × {row.setting.replace('x', ' · ')}", (row.cpu_seconds, row.errors), xytext=(7, above),
+                f"{row.members} × {row.setting.replace('x', ' · ')}", (row.cpu_seconds, row.errors), xytext=offset,
                 textcoords="offset points", color=colour, fontsize=9,
             )  # fmt: skip
     axes.set(xscale="log", xlabel="CPU seconds of training, for one third", ylabel="errors of 42,000")

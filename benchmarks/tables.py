@@ -43,15 +43,11 @@ def comparison(runs: pd.DataFrame | None = None) -> str:
     Costs are those of its runs on the main machine, if it has any.
     """
     runs = complete(results("compare") if runs is None else runs)
-    everywhere, here = (
-        some.groupby("model")[["cpu_seconds", "peak_mib", "parameters"]].mean()
-        for some in (runs, on_main_machine(runs))
-    )
-    costs = here.combine_first(everywhere)
-    rows = []
+    on_main, rows = on_main_machine(runs), []
     for model, own in runs.groupby("model"):
         errors = own.groupby("seed")["errors"].sum()
-        means = costs.loc[model]
+        here = on_main[on_main["model"] == model]
+        means = (own if here.empty else here)[["cpu_seconds", "peak_mib", "parameters"]].mean()
         spread = f" ({errors.min()} to {errors.max()})" if len(errors) > 1 else ""
         cells = [
             f"**{model}**" if model in PRESETS else f"{model} (baseline)",
@@ -77,13 +73,14 @@ def ratios(runs: pd.DataFrame | None = None, curves: pd.DataFrame | None = None)
     rows = []
     for model, epochs in curves.groupby("model"):
         own = runs[runs["model"] == model]
+        errors = own["errors"].mean()
         same = runs[runs["model"].isin(PRESETS) & runs["third"].isin(own["third"])]
         presets = same.groupby("model")[["errors", "cpu_seconds"]].mean()
-        able = presets[presets["errors"] <= own["errors"].mean()]
+        able = presets[presets["errors"] <= errors]
         if len(able):
             epochs = epochs[epochs["third"].isin(own["third"])]
             means = epochs.groupby("epoch")[["errors", "cpu_seconds"]].mean()
-            reached = means.loc[means["errors"] <= own["errors"].mean(), "cpu_seconds"].iloc[0]
+            reached = means.loc[means["errors"] <= errors, "cpu_seconds"].iloc[0]
             name, ours = able["cpu_seconds"].idxmin(), able["cpu_seconds"].min()
             cells = [
                 str(model),
