@@ -31,7 +31,6 @@ SETTINGS: dict[str, tuple[int, dict]] = {  # members, and what differs from para
     "32x17": (2, {"width": 32, "epochs": 17}),
     "48x12": (2, {"width": 48, "epochs": 12}),
     "48x18": (1, {"width": 48, "epochs": 18}),
-    "48x25": (2, {"width": 48, "epochs": 25}),
 }
 
 
@@ -86,23 +85,27 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def figure(table: pd.DataFrame) -> Figure:
-    """Errors against the CPU time of training: a point for each setting and number of members, labelled."""
-    canvas = Figure(figsize=(8.3, 4.2), layout="constrained")
+    """Errors against the CPU time of training: a line for each number of members and width; its points are epochs."""
+    shape = table["setting"].str.extract(r"(?P<width>\d+)x(?P<epochs>\d+)(?P<rest>.*)")
+    table = table.assign(
+        epochs=shape["epochs"], line=table["members"].astype(str) + " × " + shape["width"] + shape["rest"]
+    )
+    canvas = Figure(figsize=(8.3, 4.6), layout="constrained")
     axes = canvas.subplots()
-    for members, own in table.groupby("members"):
-        colour = sns.color_palette("colorblind")[int(members) - 1]
-        offset = (7, -13) if members == 1 else (7, 4)  # below or above: their points lie close together
+    for (line, own), colour in zip(table.groupby("line"), sns.color_palette("colorblind"), strict=False):
         axes.errorbar(
             own["cpu_seconds"], own["errors"], own["standard_error"].fillna(0), color=colour, marker="o",
-            linestyle="none", capsize=3,
+            linewidth=1, capsize=3, label=line,
         )  # fmt: skip
+        side = -1 if line.startswith("1") else 1  # lines of one member lie below and to the left of those of two
         for row in own.itertuples():
             axes.annotate(
-                f"{row.members} × {row.setting.replace('x', ' · ')}", (row.cpu_seconds, row.errors), xytext=offset,
-                textcoords="offset points", color=colour, fontsize=9,
+                row.epochs, (row.cpu_seconds, row.errors), xytext=(6 * side, 6 * side), textcoords="offset points",
+                ha="right" if side < 0 else "left", va="top" if side < 0 else "bottom", color=colour, fontsize=9,
             )  # fmt: skip
     axes.set(xscale="log", xlabel="CPU seconds of training, for one third", ylabel="errors of 42,000")
-    axes.set_title("Members × width · epochs: mean over the seeds ± its standard error", fontsize=10)
+    axes.set_title("By number of epochs: mean over the seeds ± its standard error", fontsize=10)
+    axes.legend(title="members × width", frameon=False)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
