@@ -266,3 +266,14 @@ def test_the_frontier_averages_the_seeds_that_ran_all_thirds():
         "setting": "32x6", "members": 1, "seeds": 2, "errors": 60, "cpu_seconds": 41.0,
         "standard_error": pytest.approx(30),
     }  # fmt: skip
+
+
+def test_the_frontier_has_a_line_for_each_number_of_members_and_width_and_names_the_epochs_of_its_points():
+    points = [("32x6", 1), ("32x17", 1), ("32x17", 2), ("32x6, rate 0.014", 1)]
+    rows = [
+        {"setting": setting, "members": members, "errors": 170.0, "cpu_seconds": 50.0, "standard_error": 2.0}
+        for setting, members in points
+    ]
+    (axes,) = frontier.figure(pd.DataFrame(rows)).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["1 × 32", "1 × 32, rate 0.014", "2 × 32"]
+    assert sorted(text.get_text() for text in axes.texts) == ["17", "17", "6", "6"]
