@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # for DVC, which runs the first `python`
 
 
 def run(folder: Path, *command: str, timeout: float | None = None, **environment: str) -> str:
@@ -16,7 +15,7 @@ def run(folder: Path, *command: str, timeout: float | None = None, **environment
     done = subprocess.run(
         command,
         cwd=folder,
-        env=os.environ | {"PATH": PATH} | environment,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
