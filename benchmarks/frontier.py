@@ -97,11 +97,10 @@ def figure(table: pd.DataFrame) -> Figure:
             own["cpu_seconds"], own["errors"], own["standard_error"].fillna(0), color=colour, marker="o",
             linewidth=1, capsize=3, label=line,
         )  # fmt: skip
-        side = -1 if line.startswith("1") else 1  # lines of one member lie below and to the left of those of two
         for row in own.itertuples():
             axes.annotate(
-                row.epochs, (row.cpu_seconds, row.errors), xytext=(6 * side, 6 * side), textcoords="offset points",
-                ha="right" if side < 0 else "left", va="top" if side < 0 else "bottom", color=colour, fontsize=9,
+                row.epochs, (row.cpu_seconds, row.errors), xytext=(-6, -6), textcoords="offset points",
+                ha="right", va="top", color=colour, fontsize=9,
             )  # fmt: skip
     axes.set(xscale="log", xlabel="CPU seconds of training, for one third", ylabel="errors of 42,000")
     axes.set_title("By number of epochs: mean over the seeds ± its standard error", fontsize=10)
