@@ -104,11 +104,9 @@ def figure(runs: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     for name, thirds in runs.groupby("model"):
         minutes, error_rate = thirds["cpu_seconds"] / 60, 100 * thirds["errors"] / thirds["images"]
         axes.scatter(minutes, error_rate, s=34, color=colours[name], zorder=3, edgecolor="white", linewidth=0.6)
-        above = name in BASELINES  # the presets lie below them
-        edge, offset, side = (error_rate.max(), 8, "bottom") if above else (error_rate.min(), -8, "top")
         axes.annotate(
-            name, (minutes.mean(), edge), xytext=(0, offset), textcoords="offset points",
-            ha="center", va=side, color=colours[name], weight="bold",
+            name, (minutes.mean(), error_rate.min()), xytext=(0, -8), textcoords="offset points",
+            ha="center", va="top", color=colours[name], weight="bold",
         )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="CPU minutes (user + system, all processes)", ylabel="error rate (%)")
     thirds = ", ".join(map(str, sorted(runs["third"].unique())))
