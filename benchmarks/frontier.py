@@ -31,6 +31,7 @@ SETTINGS: dict[str, tuple[int, dict]] = {  # members, and what differs from para
     "32x17": (2, {"width": 32, "epochs": 17}),
     "48x12": (2, {"width": 48, "epochs": 12}),
     "48x18": (1, {"width": 48, "epochs": 18}),
+    "48x25": (2, {"width": 48, "epochs": 25}),
 }
 
 
