@@ -17,7 +17,7 @@ plots: $(READY) ## draw DVC's plots on one page, beside the last commit's or, wi
 	@dvc plots diff $(REV)
 
 demo: $(READY) ## serve a page to draw digits on, with live predictions
-	@python -m stages.demo
+	@python -m handwriting.demo
 
 experiments: $(READY) ## dvc exp show, with the columns that matter
 	@COLUMNS=200 dvc exp show --no-pager --only-changed --drop '$(OTHER_COLUMNS)'

@@ -15,11 +15,12 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from benchmarks import harness, strokes
+from handwriting import scan
+from handwriting.picture import Picture
+from handwriting.predict import SURE
 from stages import sample
-from stages.digits import dataset, ensemble, errors, kaggle, scan
+from stages.digits import dataset, ensemble, errors, kaggle
 from stages.digits.dataset import DIGITS, SIDE, Images
-from stages.digits.picture import Picture
-from stages.predict import SURE
 
 HEIGHTS = (20, 35, 60, 120, 300)  # pixels of a drawn digit
 THICKNESSES = (0.05, 0.09, 0.15)  # of a stroke, as a fraction of the height

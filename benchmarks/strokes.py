@@ -5,7 +5,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from stages.digits.picture import Picture
+from handwriting.picture import Picture
 
 OVERSAMPLING = 4  # strokes are drawn that much larger, then averaged
 

@@ -30,7 +30,7 @@ def imported(source: Path) -> set[Path]:
                 names = [node.module, *(f"{node.module}.{name}" for name in names)]
             for name in names:
                 module = ROOT / (name.replace(".", "/") + ".py")
-                if name.startswith("stages") and module.exists() and module not in modules:
+                if name.startswith(("stages", "handwriting")) and module.exists() and module not in modules:
                     modules.add(module)
                     queue.append(module)
     return modules
@@ -57,6 +57,11 @@ def test_train_does_not_depend_on_inference():
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_stage_imports_a_stage(stage):
     assert all(path.parent.name == "digits" for path in imported(ROOT / "stages" / f"{stage}.py"))
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "handwriting").glob("*.py")), ids=lambda path: path.name)
+def test_handwriting_imports_what_the_stages_share_and_no_stage(module):
+    assert {path.parent.name for path in imported(module)} <= {"digits", "handwriting"}
 
 
 def test_cache_key_covers_all_code_that_trains_a_member():

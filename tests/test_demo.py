@@ -19,8 +19,8 @@ from browser import Browser
 from PIL import Image
 
 from benchmarks import strokes
-from stages import demo, predict
-from stages.digits import ensemble, network, scan
+from handwriting import demo, predict, scan
+from stages.digits import ensemble, network
 from stages.digits.errors import InputError
 
 CLASSES = tuple("0123456789")

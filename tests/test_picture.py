@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.digits import picture
+from handwriting import picture
 from stages.digits.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -116,7 +116,7 @@ def test_a_decompression_bomb_is_rejected_before_it_is_decoded(tmp_path, side):
     path = tmp_path / "bomb.png"
     path.write_bytes(png(side, side, b""))
     code = (
-        "import resource, sys; from pathlib import Path; from stages.digits import picture\n"
+        "import resource, sys; from pathlib import Path; from handwriting import picture\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: picture.load(Path(sys.argv[1]))\n"
         "except SystemExit as error: print(error)\n"

@@ -1,6 +1,7 @@
-"""`python -m stages.predict`, with a stand-in for the ensemble that answers what the test says."""
+"""`python -m handwriting.predict`, with a stand-in for the ensemble that answers what the test says."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,12 @@ import pytest
 from PIL import Image
 
 from benchmarks import strokes
-from stages import predict, prepare
-from stages.digits import dataset, drawing, ensemble, scan
+from handwriting import predict, scan
+from stages import prepare
+from stages.digits import dataset, drawing, ensemble
 from stages.digits.errors import InputError
+
+ROOT = Path(__file__).parents[1]
 
 
 def row(digit: int, probability: float, other: int = 7) -> np.ndarray:
@@ -132,3 +136,10 @@ def test_without_models_it_says_what_to_run(page, monkeypatch):
     with pytest.raises(InputError) as rejected:
         predict.main()
     assert rejected.value.code == "data/models: no models yet; run `dvc repro`"
+
+
+@pytest.mark.parametrize("command", ["predict", "demo"])
+def test_the_old_command_names_the_new_one(command):
+    done = subprocess.run([sys.executable, "-m", f"stages.{command}"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"moved: python -m handwriting.{command}\n"

@@ -21,7 +21,8 @@ COMMANDS = [
     re.sub(r"\s+", " ", command.replace("\\\n", " "))
     for command in re.findall(r"(?m)^\$ ((?:.+\\\n)*.+?)(?:\s+#.*)?$", README)
 ]
-SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in [*ROOT.glob("stages/**/*.py"), ROOT / "Makefile"])
+MODULES = [*ROOT.glob("stages/**/*.py"), *ROOT.glob("handwriting/*.py")]
+SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in [*MODULES, ROOT / "Makefile"])
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 
 
@@ -48,7 +49,7 @@ def test_every_parameter_it_sets_exists(key):
 def test_its_layout_is_the_tree():
     tree = README.partition("## Repository layout\n\n```\n")[2].partition("```")[0]
     named = set(re.findall(r"[\w./]+(?:\.py|\.yaml|\.lock|\.md|/)(?=\s)", tree))
-    modules = {path.name for path in ROOT.glob("stages/**/*.py") if path.name != "__init__.py"}
+    modules = {path.name for path in MODULES if path.name != "__init__.py"}
     assert {name for name in named if name.endswith(".py")} == modules
     for name in named - modules:
         assert list(ROOT.glob(name)) or list((ROOT / "stages").glob(name)), name

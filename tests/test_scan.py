@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from benchmarks import strokes
-from stages.digits import scan
+from handwriting import scan
 from stages.digits.errors import InputError
 
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
+from handwriting.picture import Picture
 from stages.digits.dataset import SIDE, Images
 from stages.digits.errors import InputError
-from stages.digits.picture import Picture
 
 BOX = 20  # pixels: the longest side of a digit's ink
 CENTRE = 14.0  # the pixel of its centre of mass; with 13.5, most of MNIST would move

@@ -1,0 +1,119 @@
+"""A page to draw digits on, with live predictions.
+
+python -m handwriting.demo [--port 8000]
+"""
+
+import argparse
+import contextlib
+import functools
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+
+from handwriting import predict
+from stages.digits import dataset, ensemble, errors, params
+from stages.digits.backend import keras
+from stages.digits.errors import InputError
+
+HOST = "127.0.0.1"  # reachable from this computer only
+PAGE = Path(__file__).with_name("demo.html")
+MAX_BYTES = 2**20  # of a drawing; the page sends about 10 KB
+
+Predict = Callable[[bytes], dict]  # a PNG file -> what the page shows
+
+
+def answer(drawing: bytes, members: list[keras.Model], reference: dataset.Labelled, classes: Sequence[str]) -> dict:
+    """A drawing as a PNG file -> `digits` as `predict --json` gives them, but `probabilities` aren't rounded.
+
+    They are pairs of class and value: a browser would sort an object's keys. Each digit also has `seen`, the network's
+    28 × 28 ink. If there is no digit, `problem` says so.
+    """
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        path = Path(file.name)
+        path.write_bytes(drawing)
+        try:
+            pixels, found = predict.find_digits(path)
+        except InputError as error:
+            return {"problem": str(error.code).removeprefix(f"{path}: ")}
+    reading = predict.Reading(path, pixels, found, ensemble.predict(found.images, reference, members))
+    digits = predict.describe(reading, classes)["digits"]
+    return {
+        "digits": [
+            digit | {"probabilities": list(zip(classes, row.tolist(), strict=True)), "seen": image.tolist()}
+            for digit, row, image in zip(digits, reading.probabilities, found.images, strict=True)
+        ],
+    }
+
+
+class Handler(BaseHTTPRequestHandler):
+    """GET / is the page; POST /predict takes a PNG file and returns JSON."""
+
+    def __init__(self, *arguments, predict: Predict):
+        self.predict = predict
+        super().__init__(*arguments)
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the tab was closed or reloaded before its answer
+            super().handle()
+
+    def do_GET(self) -> None:
+        if self.path == "/":
+            self.reply("text/html; charset=utf-8", PAGE.read_bytes())
+        else:
+            self.send_error(404)
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        if self.path != "/predict" or not length.isascii() or not length.isdigit() or int(length) > MAX_BYTES:
+            self.send_error(400)
+            return
+        self.reply("application/json", json.dumps(self.predict(self.rfile.read(int(length)))).encode())
+
+    def reply(self, content_type: str, content: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing: a drawing makes dozens of requests."""
+
+
+def serve(port: int, predict: Predict) -> ThreadingHTTPServer:
+    """A server of the page, which listens but doesn't answer yet; port 0 takes a free one."""
+    try:
+        return ThreadingHTTPServer((HOST, port), functools.partial(Handler, predict=predict))
+    except OSError as error:
+        raise InputError(f"port {port}: {error.strerror}; choose another one with --port") from None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m handwriting.demo", description="Draw digits and see the predictions."
+    )
+    parser.add_argument("--port", type=int, choices=range(2**16), default=8000, metavar="PORT", help="8000 by default")
+    port = parser.parse_args().port
+    members, reference = predict.load_models()
+    classes, lock = params.classes(), threading.Lock()
+
+    def predict_one(drawing: bytes) -> dict:
+        with lock:  # each request has a thread of its own
+            return answer(drawing, members, reference, classes)
+
+    with serve(port, predict_one) as server:
+        ensemble.predict(np.zeros((1, dataset.SIDE, dataset.SIDE), np.uint8), reference, members)  # compiles it
+        print(f"http://{HOST}:{server.server_port}  draw a digit; Ctrl-C stops", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+if __name__ == "__main__":
+    errors.run(main, "nothing was changed")
