@@ -3,11 +3,12 @@
 import json
 import os
 import zipfile
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from stages.digits import network
+from stages.digits import member, network
 from stages.digits.backend import keras, tf
 
 
@@ -61,6 +62,30 @@ def test_saved_models_load_in_plain_keras_and_predict_the_same(tmp_path):
     loaded = keras.models.load_model(path)
     assert np.array_equal(loaded(images), model(images))
     assert getattr(loaded, "optimizer", None) is None
+
+
+def objects(config: object) -> Iterator[dict]:
+    """The layers and operations of a saved configuration, and what they consist of."""
+    if isinstance(config, dict) and "module" in config:
+        yield config
+    if isinstance(config, dict | list):
+        for value in config.values() if isinstance(config, dict) else config:
+            yield from objects(value)
+
+
+def test_a_saved_model_holds_nothing_that_older_keras_rejects(tmp_path, recipe):
+    """Tried in Keras 3.5 to 3.15: they know no option that is newer, and give no operation a name of its own."""
+    path = tmp_path / "model.keras"
+    path.write_bytes(network.serialize(member.finished(member.compile_network(recipe, 0))))
+    with zipfile.ZipFile(path) as archive:
+        saved = list(objects(json.loads(archive.read("config.json"))))
+    operations = [entry for entry in saved if entry["module"].startswith("keras.src.ops.")]
+    assert len(operations) > 20
+    assert not [entry for entry in operations if "name" in entry["config"]]
+    assert not [entry for entry in saved if entry["module"] == "keras.initializers"]
+    assert not [
+        (entry["class_name"], key) for entry in saved for key, value in entry["config"].items() if value is None
+    ]
 
 
 def test_the_saved_bytes_depend_on_the_weights_alone(tmp_path):

@@ -91,7 +91,7 @@ def serialize(model: keras.Model) -> bytes:
             entries = {name: archive.read(name) for name in sorted(archive.namelist())}
     metadata = json.loads(entries["metadata.json"]) | {"date_saved": "1980-01-01@00:00:00"}
     entries["metadata.json"] = json.dumps(metadata, sort_keys=True).encode()
-    entries["config.json"] = json.dumps(_strip_object_ids(json.loads(entries["config.json"]))).encode()
+    entries["config.json"] = json.dumps(_portable(json.loads(entries["config.json"]))).encode()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, content in entries.items():
@@ -99,9 +99,21 @@ def serialize(model: keras.Model) -> bytes:
     return out.getvalue()
 
 
-def _strip_object_ids(config: object) -> object:
-    if isinstance(config, dict):
-        return {key: _strip_object_ids(value) for key, value in config.items() if key != "shared_object_id"}
+def _portable(config: object) -> object:
+    """The configuration without ids of objects, and without what inference doesn't need and older Keras 3 rejects.
+
+    That is: options that aren't set, initializers, and the names of operations, which are beside them a second time.
+    """
     if isinstance(config, list):
-        return [_strip_object_ids(value) for value in config]
+        return [_portable(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    config = {key: _portable(value) for key, value in config.items() if key != "shared_object_id"}
+    if "module" in config:  # of a layer, an operation, an initializer
+        needless = ("name",) if config["module"].startswith("keras.src.ops.") else ()
+        config["config"] = {
+            key: value
+            for key, value in config["config"].items()
+            if value is not None and key not in needless and not key.endswith("_initializer")
+        }
     return config
