@@ -3,5 +3,5 @@
 PRESETS: dict[str, tuple[str, ...]] = {
     "quick": ("prepare.folds=10", "train.members=1", "train.epochs=6"),
     "default": (),
-    "best": ("train.width=48", "train.epochs=25"),
+    "best": ("train.epochs=24",),
 }
