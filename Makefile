@@ -4,7 +4,7 @@ REV ?= HEAD
 export PATH := $(CURDIR)/.venv/bin:$(PATH)# DVC runs the `python` that is first on PATH
 READY := .venv/ready
 COG := cog -I . -p "from benchmarks import tables" -P
-GENERATED := README.md docs/model_card.md docs/reliability.md
+GENERATED := README.md docs/comparison.md docs/handwriting.md docs/model_card.md docs/reliability.md
 OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evaluated_images$$|raw$$|(prepare|train)\.)
 
 .PHONY: run plots demo experiments test search test-search readme verify verify-cpu format lock clean help

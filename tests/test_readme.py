@@ -47,7 +47,7 @@ def test_every_parameter_it_sets_exists(key):
 
 
 def test_its_layout_is_the_tree():
-    tree = README.partition("## Repository layout\n\n```\n")[2].partition("```")[0]
+    tree = (ROOT / "docs/layout.md").read_text(encoding="utf-8").partition("```\n")[2].partition("```")[0]
     named = set(re.findall(r"[\w./]+(?:\.py|\.yaml|\.lock|\.md|/)(?=\s)", tree))
     modules = {path.name for path in MODULES if path.name != "__init__.py"}
     assert {name for name in named if name.endswith(".py")} == modules
@@ -94,8 +94,8 @@ def test_links_to_its_own_sections_exist():
         "expected Python 3.11, 3.12 or 3.13",
     ],
 )
-def test_the_messages_it_explains_are_those_of_the_code(text):
-    assert text in README
+def test_the_messages_that_troubleshooting_explains_are_those_of_the_code(text):
+    assert text in (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     assert text in SOURCES
 
 
@@ -120,8 +120,9 @@ def test_its_stories_are_those_under_test(story):
     assert [command for command in COMMANDS if command in expected] == expected
 
 
-def test_it_explains_every_metric_and_no_other():
-    table = README.partition("| in `metrics/evaluate.json`")[2].partition("\n\n")[0]
+def test_every_metric_is_explained_and_no_other():
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    table = page.partition("| in `metrics/evaluate.json`")[2].partition("\n\n")[0]
     explained = {name for cell in re.findall(r"(?m)^\| (`.+?) \|", table) for name in re.findall(r"`(\w+)`", cell)}
     assert explained == set(json.loads((ROOT / "metrics/evaluate.json").read_text(encoding="utf-8")))
 
