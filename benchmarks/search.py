@@ -17,7 +17,7 @@ import numpy as np
 from dask.system import CPU_COUNT
 
 from benchmarks import paired
-from stages.digits import cluster, dataset, errors, params
+from stages.digits import dataset, errors, member_cache, params
 from stages.digits.dataset import Labelled
 from stages.digits.errors import InputError
 from stages.digits.recipe import Recipe
@@ -171,7 +171,7 @@ def main() -> None:
     folds = dataset.assign_folds(labelled.labels, len(SEARCH_FOLDS) + len(CONFIRM_FOLDS), recipe.seed)
     labelled = labelled._replace(folds=folds)  # the pipeline's folds are too few for a test over folds
 
-    key = cluster.cache_keys(labelled, recipe)[0]  # of data, parameters, code and versions: else trials don't compare
+    key = member_cache.keys(labelled, recipe)[0]  # of data, parameters, code and versions: else trials don't compare
     study = open_study(FOLDER, key[:12], recipe)
     search(study, labelled, recipe, arguments.trials, arguments.at_once)
     finished, pruned = (len(study.get_trials(states=(state,))) for state in (TrialState.COMPLETE, TrialState.PRUNED))

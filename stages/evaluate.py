@@ -101,8 +101,8 @@ def confusion_matrix(predicted: Labels, labels: Labels) -> pd.DataFrame:
 
 def most_confident_errors(probabilities: Probabilities, labels: Labels) -> Rows:
     """The rows of the misclassified images, the most confident first."""
-    errors = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    return errors[np.argsort(-probabilities[errors].max(axis=1), kind="stable")]
+    rows = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return rows[np.argsort(-probabilities[rows].max(axis=1), kind="stable")]
 
 
 def name_classes(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def main() -> None:
     labelled, probabilities, member_accuracies = result
     predicted = probabilities.argmax(axis=1)
     pairs = confusion_matrix(predicted, labelled.labels)
-    errors = most_confident_errors(probabilities, labelled.labels)
+    rows = most_confident_errors(probabilities, labelled.labels)
     values = metrics(result, history)
 
     files.write_text(METRICS, json.dumps(values, indent=2) + "\n")
@@ -136,7 +136,7 @@ def main() -> None:
     drawing.save(drawing.history(history), PLOTS / "history.png")
     drawing.save(drawing.confusion_matrix(pairs, classes), PLOTS / "confusion_matrix.png")
     figure = drawing.misclassified(
-        labelled.images[errors], labelled.labels[errors], predicted[errors], probabilities[errors].max(axis=1), classes
+        labelled.images[rows], labelled.labels[rows], predicted[rows], probabilities[rows].max(axis=1), classes
     )
     drawing.save(figure, PLOTS / "misclassified.png")
     print(
