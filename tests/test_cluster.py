@@ -169,7 +169,14 @@ def test_a_soft_limit_of_open_files_is_raised_as_far_as_is_needed(labelled, reci
     monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 100_000))
     limits_set: list[tuple] = []
     monkeypatch.setattr(resource, "setrlimit", lambda *limits: limits_set.append(limits))
-    cluster.train_members(labelled, recipe, ignore, ignore)
+
+    def start(_: int) -> None:
+        assert limits_set, "too late: workers start"
+        raise InterruptedError
+
+    monkeypatch.setattr(cluster, "_local_cluster", start)
+    with pytest.raises(InterruptedError):
+        cluster.train_members(labelled, recipe, ignore, ignore)
     [(limit, (soft, hard))] = limits_set
     assert limit == resource.RLIMIT_NOFILE
     assert 64 < soft < hard == 100_000

@@ -54,7 +54,7 @@ def test_every_card_is_titled_drawn_and_fits(browser, page, width):
         assert card["marks"] >= 4 or (card["images"] and all(card["images"])), card["title"]
         assert card["overflow"] <= 0, card["title"]
         assert not {"plots/", ".png", "train_", "rev\n"} & set(card["text"].split()), card["title"]
-    assert browser.errors == []
+    assert browser.errors() == []
 
 
 def test_the_confusion_matrix_keeps_its_last_columns_on_a_phone(browser, page):
