@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from browser import Browser
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 MEASURE = """
 new Promise(resolve => {
