@@ -8,8 +8,8 @@ from pathlib import Path
 import commands
 import optuna
 import pytest
-from conftest import drawn_digits
 from optuna.trial import TrialState
+from pictures import drawn_digits
 
 from benchmarks import paired, search
 from benchmarks.paired import Score

@@ -209,6 +209,7 @@ def test_without_gradient_steps_batches_are_drawn_and_the_known_model_comes_out(
     assert len(drawn) == 2 * (len(rows) // recipe.batch_size)
 
 
+@pytest.mark.slow
 def test_dask_preloads_the_module_into_each_worker(tmp_path, monkeypatch):
     monkeypatch.setenv(no_gradient_steps.FINISHED_MODELS, str(tmp_path))
     code = (
@@ -260,6 +261,7 @@ def test_a_differing_hash_is_reported_for_its_cpu():
     assert table["EPYC"].tolist() == ["same", "same"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["textbook", "deotte"])
 def test_a_baseline_is_a_network_that_trains(name, drawn, monkeypatch):
     baseline = import_module(f"benchmarks.baselines.{name}")
