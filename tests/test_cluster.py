@@ -102,6 +102,14 @@ def expected(labelled, recipe) -> list[TrainedMember]:
     return [member.fit(labelled, number, recipe, ignore) for number in range(3)]
 
 
+@pytest.fixture(scope="module")
+def cached() -> list[TrainedMember]:
+    """What the cache may hold, for tests that train none of it."""
+    histories = [[EpochMetrics(member, epoch, *[0.5] * 5) for epoch in (1, 2)] for member in range(3)]
+    return [TrainedMember(bytes(2000) + bytes([member]), history) for member, history in enumerate(histories)]
+
+
+@pytest.mark.slow
 def test_local_workers_train_the_same_bytes(labelled, recipe, expected):
     reported, ended = [], {}
     assert cluster.train_members(labelled, recipe, reported.append, ignore, ended.__setitem__) == expected
@@ -109,6 +117,7 @@ def test_local_workers_train_the_same_bytes(labelled, recipe, expected):
     assert ended == {number: member.history for number, member in enumerate(expected)}
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_training_costs_a_retry_and_no_bit(folder, labelled, recipe, expected):
     with (
         scheduler(folder) as (address, _),
@@ -127,6 +136,7 @@ def test_a_worker_killed_in_training_costs_a_retry_and_no_bit(folder, labelled, 
         assert killed
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled, recipe, expected):
     with (
         scheduler(folder) as (address, started),
@@ -142,6 +152,7 @@ def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled
     assert cluster.train_members(labelled, recipe, ignore, ignore) == expected
 
 
+@pytest.mark.slow
 def test_a_failed_run_leaves_no_arrays_at_the_workers(folder, labelled, recipe):
     diverging = recipe.model_copy(update={"members": 1, "learning_rate": 1e30})
     with (
@@ -169,7 +180,14 @@ def test_a_soft_limit_of_open_files_is_raised_as_far_as_is_needed(labelled, reci
     monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 100_000))
     limits_set: list[tuple] = []
     monkeypatch.setattr(resource, "setrlimit", lambda *limits: limits_set.append(limits))
-    cluster.train_members(labelled, recipe, ignore, ignore)
+
+    def start(_: int) -> None:
+        assert limits_set, "too late: workers start"
+        raise InterruptedError
+
+    monkeypatch.setattr(cluster, "_local_cluster", start)
+    with pytest.raises(InterruptedError):
+        cluster.train_members(labelled, recipe, ignore, ignore)
     [(limit, (soft, hard))] = limits_set
     assert limit == resource.RLIMIT_NOFILE
     assert 64 < soft < hard == 100_000
@@ -189,6 +207,7 @@ def changed_clone(folder: Path) -> Path:
     return folder / "changed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "message"),
     [
@@ -210,6 +229,7 @@ def test_a_worker_with_different_code_is_rejected_and_leaves_nothing_behind(fold
     assert not list(member_cache.FOLDER.glob("*"))
 
 
+@pytest.mark.slow
 def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(
     folder, labelled, recipe, expected, write_training
 ):
@@ -256,6 +276,7 @@ def lines_of_stopped_training(log: Path, number: int, *command: str) -> list[str
     return [line for line in log.read_text().splitlines() if not PROGRESS.match(line)]
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_stops_training_with_one_line_and_no_process_is_left(
     folder, labelled, recipe, write_training
 ):
@@ -264,6 +285,7 @@ def test_a_closed_terminal_stops_training_with_one_line_and_no_process_is_left(
     assert lines == [f"stopped by SIGHUP: {ADVICE}"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_dvc_repro_prints_two_lines_and_leaves_no_process(folder, labelled, recipe, write_training):
     write_training(labelled, recipe.model_copy(update=ENDLESS))
     subprocess.run(["git", "init", "--quiet"], check=True)
@@ -275,6 +297,7 @@ def test_ctrl_c_in_dvc_repro_prints_two_lines_and_leaves_no_process(folder, labe
     assert dvcs.endswith(("exited with 130", "exited with -2"))  # -2: dash passes on the signal, bash the status
 
 
+@pytest.mark.slow
 def test_a_signal_while_workers_start_stops_them_too(folder, labelled, recipe, write_training):
     write_training(labelled, recipe.model_copy(update=ENDLESS))
     log = folder / "log"
@@ -286,6 +309,7 @@ def test_a_signal_while_workers_start_stops_them_too(folder, labelled, recipe, w
     assert log.read_text() == f"stopped by SIGTERM: {ADVICE}\n"
 
 
+@pytest.mark.slow
 def test_a_second_training_in_a_folder_waits_for_the_first(folder, labelled, recipe, write_training):
     """Where `dvc` was killed, its stage goes on, and the next `dvc repro` starts another."""
     write_training(labelled, recipe)
@@ -312,9 +336,10 @@ def test_a_lock_ends_with_the_process_that_holds_it(folder):
         assert waited
 
 
-def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, recipe, expected):
+@pytest.mark.slow
+def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, recipe, cached):
     keys = member_cache.keys(labelled, recipe)
-    for key, trained in zip(keys[:2], expected, strict=False):
+    for key, trained in zip(keys[:2], cached, strict=False):
         member_cache.write(key, trained)
 
     def remove_first(_: EpochMetrics) -> None:

@@ -126,6 +126,7 @@ def covered(files: set[str], listed: set[str]) -> set[str]:
     return {next((path for path in listed if file == path or file.startswith(f"{path}/")), file) for file in files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_data_deps_are_the_files_a_stage_reads(stage, touched):
     read, written, _ = touched[stage]
@@ -134,6 +135,7 @@ def test_data_deps_are_the_files_a_stage_reads(stage, touched):
     assert covered(read - own, listed) == listed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_outs_are_the_files_a_stage_writes(stage, touched):
     _, written, _ = touched[stage]
@@ -141,6 +143,7 @@ def test_outs_are_the_files_a_stage_writes(stage, touched):
     assert covered({file for file in written if not file.startswith("data/members/")}, listed) == listed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_params_are_the_sections_a_stage_asks_for(stage, touched):
     _, _, requested = touched[stage]

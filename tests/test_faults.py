@@ -172,6 +172,7 @@ def copy_stage(empty_project: Path) -> Path:
     return empty_project
 
 
+@pytest.mark.slow
 def test_of_two_runs_at_once_one_is_refused_by_name(copy_stage):
     first = subprocess.Popen([sys.executable, "-m", "dvc", "repro"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
@@ -188,6 +189,7 @@ def test_of_two_runs_at_once_one_is_refused_by_name(copy_stage):
     assert (copy_stage / "out").read_text() == "content"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["deleted", "altered"])
 def test_a_damaged_cache_entry_is_made_again(copy_stage, fault):
     """DVC hashes an entry that can be written to; one that is read-only, as DVC makes them, it trusts."""

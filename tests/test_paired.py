@@ -66,6 +66,7 @@ def test_each_fold_is_scored_by_a_member_that_holds_it_out(labelled, recipe, mon
         assert score.errors == (probabilities.argmax(axis=1) != labelled.labels[images]).sum()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_trains_only_the_rest_until_its_members_are_forgotten(
     labelled, recipe, monkeypatch, tmp_path
 ):
