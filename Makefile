@@ -1,8 +1,18 @@
 # `make` sets up .venv and runs the pipeline; `make help` lists the rest.
-PYTHON ?= python3
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+# Unless PYTHON names one: the first that is supported of what uv finds, where there is uv, and of the usual names.
+FIND_PYTHON = uv_python=$$(uv python find --system --no-python-downloads '>=3.11,<3.14' 2>/dev/null); \
+  for python in "$$uv_python" python3 python3.13 python3.12 python3.11; do \
+    if "$$python" -c '$(SUPPORTED)' 2>/dev/null; then echo "$$python"; break; fi; done
+PYTHON ?= $(or $(shell $(FIND_PYTHON)),python3)
 REV ?= HEAD
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 export PATH := $(CURDIR)/.venv/bin:$(PATH)# DVC runs the `python` that is first on PATH
 READY := .venv/ready
+INSTALL := uv pip sync --python .venv --require-hashes
+BRIEFLY := 2>&1 | sed '/^ [-+~] /d'# without a line for each of 170 packages
+FAILED = { echo "setting up .venv failed: see above; is the network there? Then the same command continues" >&2; exit 1; }
 COG := cog -I . -p "from benchmarks import tables" -P
 DEAL := --dist loadgroup --no-loadscope-reorder# to the workers in the order of tests/conftest.py
 GENERATED := README.md docs/comparison.md docs/handwriting.md docs/model_card.md docs/reliability.md
@@ -51,7 +61,7 @@ verify-cpu: $(READY) ## check that emulated CPUs give the same bits as this one 
 format: $(READY) ## format the code
 	@ruff check --fix && ruff format
 
-lock: $(READY) ## regenerate requirements*.txt from pyproject.toml (needs uv)
+lock: $(READY) ## regenerate requirements*.txt from pyproject.toml
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
 	  --python-version 3.11 --group dev pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
@@ -63,14 +73,17 @@ clean: ## remove the environment; data, models and DVC's cache stay
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+# Without uv on PATH, pip brings the one of requirements.txt: it installs the rest several times as fast.
 $(READY): requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
-	  { echo "found $$($(PYTHON) --version 2>&1), expected Python 3.11, 3.12 or 3.13: make PYTHON=python3.12" >&2; exit 1; }
-	@echo "setting up .venv (only once): about 3 GB, a few minutes"
-	@$(PYTHON) -m venv .venv
-	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@python='$(PYTHON)'; "$$python" -c '$(SUPPORTED)' 2>/dev/null || \
+	  { echo "found $$("$$python" --version 2>&1), expected Python 3.11, 3.12 or 3.13: make PYTHON=python3.12" >&2; exit 1; }; \
+	echo "setting up .venv (only once) with $$python: about 2 GB, a minute"; \
+	if command -v uv >/dev/null; then uv venv --quiet --allow-existing --python "$$python" .venv; else \
+	  "$$python" -m venv .venv && sed -n '/^uv==/,/[^\\]$$/p' requirements.txt | \
+	  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r /dev/stdin; fi || $(FAILED)
+	@$(INSTALL) requirements.txt $(BRIEFLY) || $(FAILED)
 	@touch $@
 
 .venv/search: requirements-search.txt $(READY)
-	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(INSTALL) requirements.txt $< $(BRIEFLY) || $(FAILED)
 	@touch $@

@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 import psutil
+
+from stages.digits import member_cache
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results"
@@ -111,5 +112,5 @@ def machine() -> dict[str, str]:
     cores = len(os.sched_getaffinity(0))
     return {
         "machine": f"{cores} core{'s' * (cores > 1)}, {name}{numbers}",
-        "tensorflow": version("tensorflow"),
+        "tensorflow": member_cache.tensorflow_version(),
     }

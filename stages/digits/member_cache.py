@@ -3,7 +3,7 @@
 import hashlib
 import json
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from stages.digits import files
@@ -13,7 +13,7 @@ from stages.digits.recipe import EpochMetrics, Recipe, TrainedMember
 FOLDER = Path("data/members")  # not an output of DVC's, which deletes those before it runs a stage
 # What a member's bytes depend on:
 MEMBER_SOURCES = ("backend", "dataset", "environment", "geometry", "member", "network", "optimizer", "recipe")
-LIBRARIES = ("keras", "numpy", "scikit-learn", "tensorflow")
+LIBRARIES = ("keras", "numpy", "scikit-learn")
 
 
 def keys(labelled: Labelled, recipe: Recipe) -> list[str]:
@@ -33,7 +33,16 @@ def code_digest() -> str:
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     for library in LIBRARIES:
         digest.update(f"{library} {version(library)}\n".encode())
+    digest.update(f"tensorflow {tensorflow_version()}\n".encode())
     return digest.hexdigest()
+
+
+def tensorflow_version() -> str:
+    """Of whichever package of it is installed: both compute the same bits."""
+    try:
+        return version("tensorflow-cpu")
+    except PackageNotFoundError:
+        return version("tensorflow")
 
 
 def unfinished(keys: list[str]) -> list[int]:
