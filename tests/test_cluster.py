@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from stages import train
-from stages.digits import cluster, dataset, files, member
+from stages.digits import cluster, dataset, files, member, member_cache
 from stages.digits.errors import InputError
 from stages.digits.recipe import EpochMetrics, TrainedMember
 
@@ -41,7 +41,7 @@ def wait_for(happened: Callable[[], object]) -> None:
 
 def finished() -> list[Path]:
     """A member is finished once its JSON file is there."""
-    return list(cluster.CACHE_DIR.glob("*.json"))
+    return list(member_cache.FOLDER.glob("*.json"))
 
 
 @contextmanager
@@ -102,13 +102,6 @@ def expected(labelled, recipe) -> list[TrainedMember]:
     return [member.fit(labelled, number, recipe, ignore) for number in range(3)]
 
 
-@pytest.fixture(scope="module")
-def cached() -> list[TrainedMember]:
-    """What the cache may hold, for tests that train none of it."""
-    histories = [[EpochMetrics(member, epoch, *[0.5] * 5) for epoch in (1, 2)] for member in range(3)]
-    return [TrainedMember(bytes(2000) + bytes([member]), history) for member, history in enumerate(histories)]
-
-
 @pytest.mark.slow
 def test_local_workers_train_the_same_bytes(labelled, recipe, expected):
     reported, ended = [], {}
@@ -148,7 +141,7 @@ def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled
         cluster.train_members(labelled, recipe, ignore, ignore)
     assert f"the Dask scheduler at {address} was lost" in str(lost.value)
     assert "\n" not in str(lost.value)
-    assert len(cluster.unfinished(labelled, recipe)) < 3
+    assert len(member_cache.unfinished(member_cache.keys(labelled, recipe))) < 3
     assert cluster.train_members(labelled, recipe, ignore, ignore) == expected
 
 
@@ -226,29 +219,7 @@ def test_a_worker_with_different_code_is_rejected_and_leaves_nothing_behind(fold
         cluster.train_members(labelled, recipe, ignore, ignore)
     assert message in str(rejected.value)
     assert "\n" not in str(rejected.value)
-    assert not list(cluster.CACHE_DIR.glob("*"))
-
-
-@pytest.mark.parametrize("damage", ["truncated", "bit flipped", "swapped", "history altered", "no history"])
-def test_a_damaged_cached_member_is_trained_again(labelled, recipe, cached, damage):
-    keys = cluster.cache_keys(labelled, recipe)
-    cluster.CACHE_DIR.mkdir(parents=True)
-    for key, trained in zip(keys, cached, strict=True):
-        cluster.write_cached(key, trained)
-    assert cluster.unfinished(labelled, recipe) == []
-    model, history = (cluster.CACHE_DIR / f"{keys[1]}.{kind}" for kind in ("keras", "json"))
-    content = model.read_bytes()
-    if damage == "truncated":
-        model.write_bytes(content[:-1])
-    elif damage == "bit flipped":
-        model.write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
-    elif damage == "swapped":
-        model.write_bytes((cluster.CACHE_DIR / f"{keys[0]}.keras").read_bytes())
-    elif damage == "history altered":
-        history.write_text(history.read_text().replace('"epoch": 1', '"epoch": 3', 1))
-    else:
-        history.unlink()
-    assert cluster.unfinished(labelled, recipe) == [1]
+    assert not list(member_cache.FOLDER.glob("*"))
 
 
 @pytest.mark.slow
@@ -257,19 +228,18 @@ def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(
 ):
     """Killed after the first reported epoch: each member has two, so none but the cached one is surely finished."""
     write_training(labelled, recipe)
-    cluster.CACHE_DIR.mkdir(parents=True)
-    keys = cluster.cache_keys(labelled, recipe)
-    cluster.write_cached(keys[0], expected[0])
+    keys = member_cache.keys(labelled, recipe)
+    member_cache.write(keys[0], expected[0])
     with process("stages.train", log=folder / "first.log", folder=folder) as first:
         wait_for(lambda: "epoch  1/" in (folder / "first.log").read_text())
         kill(first)
     assert not dataset.MODELS.exists(), "nothing of an interrupted run is an output"
-    left = len(cluster.unfinished(labelled, recipe))
+    left = len(member_cache.unfinished(keys))
     with process("stages.train", log=folder / "second.log", folder=folder) as second:
         assert second.wait() == 0
     assert f"{3 - left} of 3 members were finished by an earlier run" in (folder / "second.log").read_text()
     assert [path.read_bytes() for path in dataset.model_paths()] == [member.model for member in expected]
-    assert not cluster.CACHE_DIR.exists()
+    assert not member_cache.FOLDER.exists()
 
 
 ADVICE = "finished members are kept; run `dvc repro` to train the others"
@@ -360,13 +330,13 @@ def test_a_lock_ends_with_the_process_that_holds_it(folder):
 
 
 @pytest.mark.slow
-def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, recipe, cached):
-    keys = cluster.cache_keys(labelled, recipe)
-    for key, trained in zip(keys[:2], cached, strict=False):
-        cluster.write_cached(key, trained)
+def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, recipe):
+    keys = member_cache.keys(labelled, recipe)
+    for number, key in enumerate(keys[:2]):
+        member_cache.write(key, TrainedMember(b"a model", [EpochMetrics(number, 1, *[0.5] * 5)]))
 
     def remove_first(_: EpochMetrics) -> None:
-        (cluster.CACHE_DIR / f"{keys[0]}.keras").unlink(missing_ok=True)
+        (member_cache.FOLDER / f"{keys[0]}.keras").unlink(missing_ok=True)
 
     with pytest.raises(InputError, match="data/members: a finished member was removed or altered"):
         cluster.train_members(labelled, recipe, remove_first, ignore)
@@ -375,32 +345,3 @@ def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, reci
 def test_the_client_never_imports_tensorflow():
     code = "import sys, stages.train; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
-
-
-def test_each_member_has_its_own_cache_key_however_many_there_are(labelled, recipe):
-    more = cluster.cache_keys(labelled, recipe.model_copy(update={"members": 5}))
-    assert len(set(more)) == 5
-    assert more[:3] == cluster.cache_keys(labelled, recipe)
-
-
-@pytest.mark.parametrize("change", ["recipe", "fold", "image", "label", "code"])
-def test_cache_key_covers_every_input(folder, labelled, recipe, monkeypatch, request, change):
-    before = cluster.cache_keys(labelled, recipe)
-    assert cluster.cache_keys(labelled, recipe) == before
-    images, labels, folds = (array.copy() for array in labelled)
-    if change == "recipe":
-        recipe = recipe.model_copy(update={"zoom": 0.13})
-    elif change == "fold":
-        folds[5] = (folds[5] + 1) % 3
-    elif change == "image":
-        images[5, 5, 5] ^= 1
-    elif change == "label":
-        labels[5] = (labels[5] + 1) % 10
-    else:
-        shutil.copytree(Path(cluster.__file__).parent, folder / "digits")
-        with (folder / "digits/member.py").open("a") as module:
-            module.write("\n")
-        monkeypatch.setattr(cluster, "__file__", str(folder / "digits/cluster.py"))
-        cluster.code_digest.cache_clear()
-        request.addfinalizer(cluster.code_digest.cache_clear)
-    assert not set(cluster.cache_keys(dataset.Labelled(images, labels, folds), recipe)) & set(before)

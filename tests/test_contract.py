@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.digits import cluster, params
+from stages.digits import member_cache, params
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ def test_shared_modules_import_no_stage(module):
 def test_train_does_not_depend_on_inference():
     """So a change of test-time augmentation or of k-NN trains nothing again."""
     assert not {"ensemble.py", "neighbours.py"} & {path.name for path in imported(ROOT / "stages/train.py")}
-    assert not {"ensemble", "neighbours"} & set(cluster.MEMBER_SOURCES)
+    assert not {"ensemble", "neighbours"} & set(member_cache.MEMBER_SOURCES)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -68,7 +68,7 @@ def test_cache_key_covers_all_code_that_trains_a_member():
     """Otherwise members of an interrupted run would be taken for those of changed code; checks change no member."""
     member = ROOT / "stages/digits/member.py"
     modules = {path.stem for path in (member, *imported(member))}
-    assert set(cluster.MEMBER_SOURCES) == modules - {"errors", "files", "params"}
+    assert set(member_cache.MEMBER_SOURCES) == modules - {"errors", "files", "params"}
 
 
 def test_stage_script_and_section_have_one_name():
