@@ -81,10 +81,38 @@ def test_hostile_settings_change_no_byte(tmp_path, small_params, finished):
     assert [name for name in expected if written[name] != expected[name]] == []
 
 
-def test_a_stage_run_as_a_script_says_how_to_run_it():
-    done = subprocess.run([sys.executable, "stages/prepare.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+COMMANDS = [f"stages.{name}" for name in STAGES] + [
+    f"handwriting.{path.stem}" for path in (ROOT / "handwriting").glob("*.py") if "__main__" in path.read_text("utf-8")
+]
+
+
+def run_wrongly(*arguments: str, folder: Path) -> str:
+    """The command that is advised, in one line."""
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "run the stage as a module, from the project's top folder: python -m stages.prepare\n"
+    assert done.stderr.count("\n") == 1
+    return done.stderr.partition(" as a module, from the project's top folder: ")[2].rstrip()
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_a_command_run_as_a_script_says_how_to_run_it(module):
+    assert run_wrongly(f"{module.replace('.', '/')}.py", folder=ROOT) == f"python -m {module}"
+
+
+@pytest.mark.parametrize("module", ["stages.prepare", "stages.predict", "handwriting.predict"])
+def test_a_command_run_inside_its_folder_says_how_to_run_it(module):
+    package, _, name = module.partition(".")
+    assert run_wrongly("-E", "-m", module, folder=ROOT / package) == f"python -m {module}"
+    if module != "stages.predict":
+        assert run_wrongly(f"{name}.py", folder=ROOT / package) == f"python -m {module}"
+
+
+@pytest.mark.parametrize("module", ["stages.train", "handwriting.predict"])
+def test_a_python_without_the_packages_is_one_line(module):
+    done = subprocess.run([sys.executable, "-S", "-m", module], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "lacks this project's packages" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("text", ["distributed: [1", "only text", "- a list"])
