@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dvc.repo import Repo
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -27,6 +29,12 @@ def run(folder: Path, *command: str, timeout: float | None = None, **environment
 
 def dvc(folder: Path, *command: str) -> str:
     return run(folder, sys.executable, "-m", "dvc", *command)
+
+
+def changed_stages(folder: Path) -> set[str]:
+    """The stages that `dvc status` lists; asked in this process, since a start of DVC takes seconds."""
+    with Repo(str(folder)) as repo:
+        return set(repo.status())
 
 
 def ran(log: str) -> list[str]:

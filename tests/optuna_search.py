@@ -161,7 +161,7 @@ def test_the_conclusion_says_what_to_keep_and_the_command(labelled, recipe, rate
 def folder(tmp_path_factory, small_params) -> Path:
     """A project folder whose prepared images have two folds, for trials of seconds."""
     folder = tmp_path_factory.mktemp("search")
-    text = commands.with_param(commands.with_param(small_params, "epochs", 1), "width", 16)
+    text = commands.with_param(commands.with_param(small_params, "epochs", 1), "batch_size", 5)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
     images, labels = drawn_digits(each=20)[:2]
     prepared = dataset.Labelled(images, labels, dataset.assign_folds(labels, folds=2, seed=0))

@@ -102,13 +102,6 @@ def expected(labelled, recipe) -> list[TrainedMember]:
     return [member.fit(labelled, number, recipe, ignore) for number in range(3)]
 
 
-@pytest.fixture(scope="module")
-def cached() -> list[TrainedMember]:
-    """What the cache may hold, for tests that train none of it."""
-    histories = [[EpochMetrics(member, epoch, *[0.5] * 5) for epoch in (1, 2)] for member in range(3)]
-    return [TrainedMember(bytes(2000) + bytes([member]), history) for member, history in enumerate(histories)]
-
-
 @pytest.mark.slow
 def test_local_workers_train_the_same_bytes(labelled, recipe, expected):
     reported, ended = [], {}
@@ -337,10 +330,10 @@ def test_a_lock_ends_with_the_process_that_holds_it(folder):
 
 
 @pytest.mark.slow
-def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, recipe, cached):
+def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, recipe):
     keys = member_cache.keys(labelled, recipe)
-    for key, trained in zip(keys[:2], cached, strict=False):
-        member_cache.write(key, trained)
+    for number, key in enumerate(keys[:2]):
+        member_cache.write(key, TrainedMember(b"a model", [EpochMetrics(number, 1, *[0.5] * 5)]))
 
     def remove_first(_: EpochMetrics) -> None:
         (member_cache.FOLDER / f"{keys[0]}.keras").unlink(missing_ok=True)

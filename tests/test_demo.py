@@ -117,6 +117,7 @@ def test_a_drawing_gets_what_predict_gives_for_the_same_picture(tmp_path, monkey
     assert digits == expected
 
 
+@pytest.mark.slow
 def test_a_thousand_digits_get_the_ensembles_probabilities_to_the_bit(labelled, monkeypatch):
     members = [network.build(16, 0.4, itertools.count(seed)) for seed in (0, 100)]
     for member in members:  # untrained ones are never sure: most digits would take TTA and k-NN

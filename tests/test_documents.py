@@ -5,10 +5,8 @@ import subprocess
 
 import documents
 import pytest
-import yaml
 from documents import DOCUMENTS, Reader, Section
 
-from benchmarks.presets import PRESETS
 from stages.digits import kaggle
 
 SECTIONS = documents.sections()
@@ -71,16 +69,6 @@ def test_what_goes_on_in_the_background_ends_with_its_section(reader, monkeypatc
     reader.follow(Section("", "", (("sleep 600 & echo $! ready; wait",),)))
     number = reader.printed["sleep 600 & echo $! ready; wait"].split()[0]
     assert subprocess.run(["ps", "--pid", number], check=False, capture_output=True).returncode == 1
-
-
-@pytest.mark.slow
-def test_the_last_preset_that_the_section_runs_is_best(story):
-    params = yaml.safe_load((story("dvc add data/digit-recognizer.zip").folder / "params.yaml").read_text("utf-8"))
-    for change in [*PRESETS["best"]]:
-        key, _, value = change.partition("=")
-        assert params["train"][key.removeprefix("train.")] == yaml.safe_load(value)
-    assert params["train"]["members"] == 2
-    assert params["raw"] == "data/digit-recognizer.zip"
 
 
 @pytest.mark.slow

@@ -61,6 +61,7 @@ def test_every_training_image_is_seen_once_per_epoch(labelled, recipe, monkeypat
     assert sorted(image.tobytes() for image in seen) == sorted(image.tobytes() for image in labelled.images[rows])
 
 
+@pytest.mark.slow
 def test_another_threads_random_draws_change_no_bit(labelled, recipe, trained):
     stop = threading.Event()
 
@@ -90,6 +91,7 @@ sys.exit("stages" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_plain_keras_in_another_process_predicts_the_same_bits(tmp_path, monkeypatch, labelled, trained):
     """On one thread, with the instructions that training uses: these decide the order of sums."""
     (tmp_path / "model.keras").write_bytes(trained.model)

@@ -38,13 +38,13 @@ def change(story: Callable[[str], Story]) -> Story:
     return story("dvc queue start")
 
 
-@pytest.fixture
-def branched(finished, tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def two_branches(finished, tmp_path_factory) -> Path:
     """A copy with a branch `smoother`: on it and on main a parameter, a model and a metric were changed since.
 
     DVC records them as if the pipeline had been run.
     """
-    folder = shutil.copytree(finished, tmp_path / "digits", symlinks=True)
+    folder = shutil.copytree(finished, tmp_path_factory.mktemp("branches") / "digits", symlinks=True)
     commands.commit(folder, "quickstart")
 
     def change(value: float, **parameters: float) -> None:
@@ -64,6 +64,23 @@ def branched(finished, tmp_path) -> Path:
     dvc(folder, "checkout")
     change(0.22, shear=0.3)
     return folder
+
+
+@pytest.fixture
+def branched(two_branches, tmp_path) -> Path:
+    return shutil.copytree(two_branches, tmp_path / "digits", symlinks=True)
+
+
+def test_changed_hyperparameters_rerun_train_and_what_follows_and_going_back_uses_the_cache(
+    change, small_params, tmp_path
+):
+    log = change.printed["dvc exp run -n less-dropout -S train.dropout_rate=0.2"]
+    assert ran(log) == ["train", "evaluate", "submit"]
+    folder = shutil.copytree(change.folder, tmp_path / "digits", symlinks=True)
+    (folder / "params.yaml").write_text(small_params, encoding="utf-8")
+    log = dvc(folder, "repro")
+    assert "train" not in ran(log)
+    assert "Stage 'train' is cached" in log
 
 
 def settings(command: str) -> list[dict[str, str]]:
