@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 from dvc.repo import Repo
@@ -33,7 +34,7 @@ def dvc(folder: Path, *command: str) -> str:
 
 def changed_stages(folder: Path) -> set[str]:
     """The stages that `dvc status` lists; asked in this process, since a start of DVC takes seconds."""
-    with Repo(str(folder)) as repo:
+    with chdir(folder), Repo() as repo:
         return set(repo.status())
 
 

@@ -126,7 +126,7 @@ class Reader:
             instead(self.folder)
             return ""
         for name, value in NAMES.items():
-            command = command.replace(name, value(self))
+            command = re.sub(rf"(?<!\w){name}(?!\w)", value(self), command)
         if command.startswith("!"):
             with opened(self.notebook, self.notebook / "home") as cell:
                 printed = cell.run(command.removeprefix("!"))

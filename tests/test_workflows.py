@@ -105,7 +105,7 @@ def test_an_experiment_differs_from_its_commit_in_what_its_command_sets_and_in_n
     unchanged = {key: before[key] for key in parameters}
     expected = [{key: value for key, value in values.items() if value != unchanged[key]} for values in expected]
     assert len(expected) >= 5
-    assert sorted(changed, key=str) == sorted(expected, key=str)
+    assert sorted(sorted(values.items()) for values in changed) == sorted(sorted(values.items()) for values in expected)
 
 
 def test_the_differences_are_those_to_the_last_commit(change):
