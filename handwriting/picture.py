@@ -12,7 +12,8 @@ from stages.digits.errors import InputError
 
 MAX_PIXELS = 50_000_000  # of the file's picture: a photo of a phone has 12 to 50 million
 MAX_BYTES = 2**26  # of the file
-MAX_SIDE = 1200  # pixels: larger pictures are made smaller
+EXPECTED = "a PNG or JPEG file"
+MAX_SIDE = 4000  # pixels: larger pictures are made smaller
 
 Picture = npt.NDArray[np.uint8]  # (height, width), brightness, at most MAX_SIDE either way
 

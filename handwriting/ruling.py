@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage, sparse
 
-from handwriting.scan import Ink
+from handwriting.marks import Ink
 
 PIECE = 1 / 70  # of the longer side: a piece of ruling is at least that long, and SHORTEST pixels
 SHORTEST = 14

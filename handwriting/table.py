@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from handwriting import erase, perspective, ruling
+from handwriting.marks import Ink
 from handwriting.picture import Picture
 from handwriting.ruling import Lattice
-from handwriting.scan import Ink
 
 OVERVIEW = 1800  # pixels of the longer side of the picture in which rulings are looked for
 PAPER_SIDE = 160  # pixels of the small copy that shows the paper
