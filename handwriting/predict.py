@@ -62,7 +62,15 @@ def read_one(name: str, pixels: picture.Picture, members: list[keras.Model], ref
 
 
 def _pages(path: Path) -> Iterator[tuple[str, picture.Picture]]:
-    yield str(path), picture.load(path)
+    """The pages of a file with their names; one page waits for the next, to know whether there is any."""
+    before: picture.Picture | None = None
+    number = 0
+    for number, pixels in enumerate(picture.pages(path)):
+        if before is not None:
+            yield f"{path}, page {number}", before
+        before = pixels
+    if before is not None:
+        yield str(path) if number == 0 else f"{path}, page {number + 1}", before
 
 
 def as_text(one: Reading, classes: Sequence[str]) -> str:
