@@ -139,12 +139,18 @@ def _ruling(shape: tuple[int, int], xs: np.ndarray, ys: np.ndarray, line: float,
 
 
 def scan(
-    rows: int, columns: int, hands: list[Hand], random: np.random.Generator, *, tilt: float = 3, **options
+    rows: int,
+    columns: int,
+    hands: list[Hand],
+    random: np.random.Generator,
+    *,
+    tilt: tuple[float, float] = (-3, 3),
+    **options,
 ) -> Form:
-    """A table as a scanner sees it, tilted by up to `tilt` degrees."""
+    """A table as a scanner sees it, tilted by `tilt` degrees, from and to."""
     ink, texts, corners = draw(rows, columns, hands, random, **options)
     height, width = ink.shape
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(-tilt, tilt), 1)
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(*tilt), 1)
     matrix = np.vstack([matrix, [0, 0, 1]])
     picture = 245 * (1 - 0.85 * _warp(ink, matrix, (width, height)))
     picture = cv2.GaussianBlur(picture, (0, 0), random.uniform(0.4, 0.9)) + random.normal(0, 3, ink.shape)

@@ -107,5 +107,5 @@ def _gray(image: Image.Image) -> Picture:
     if image.mode == "RGBA":
         opacity = np.asarray(image.getchannel("A"), dtype=np.float32) / 255
         is_light = (brightness * opacity).sum(dtype=np.float64) > 127.5 * opacity.sum(dtype=np.float64)
-        brightness = brightness * opacity + (0 if is_light else 255) * (1 - opacity)
+        brightness = brightness * opacity + np.float32(0 if is_light else 255) * (1 - opacity)
     return brightness.round().astype(np.uint8)
