@@ -103,9 +103,10 @@ def _shrink(image: Image.Image) -> Image.Image:
 
 def _gray(image: Image.Image) -> Picture:
     """Brightness; what is transparent becomes white, or black where what can be seen is light."""
-    brightness = np.asarray(image.convert("L"), dtype=np.float32)
+    brightness = np.array(image.convert("L"), dtype=np.float32)
     if image.mode == "RGBA":
         opacity = np.asarray(image.getchannel("A"), dtype=np.float32) / 255
         is_light = (brightness * opacity).sum(dtype=np.float64) > 127.5 * opacity.sum(dtype=np.float64)
-        brightness = brightness * opacity + np.float32(0 if is_light else 255) * (1 - opacity)
+        brightness *= opacity
+        brightness += (0 if is_light else 255) * (1 - opacity)
     return brightness.round().astype(np.uint8)

@@ -17,7 +17,7 @@ SURE = 0.9  # of the top probability: below it, 2 % of MNIST and 80 % of the err
 MOSTLY = 0.8  # of a table's cells hold one digit: then a further one is likelier to as well
 TURN_SAMPLE = 40  # digits by which a page's orientation is told
 TURN_LEAST = 8
-TURN_GAIN = 0.2  # of the mean log probability, by which they must be likelier turned
+TURN_GAIN = 0.06  # of the mean log probability, by which they must be likelier turned
 
 
 class Digits(NamedTuple):

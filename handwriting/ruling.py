@@ -21,9 +21,12 @@ STRIP = 70  # pixels of a line that is followed as if it were straight
 MAX_STRIPS = 12
 MAX_DRIFT = 2  # pixels that a line may move from one strip to the next
 MIN_CELL = 8  # pixels of a cell's side
+CLOSE = 4  # pixels between the parts of a table
 MARGIN = 15  # pixels around a table
 
 Lines = npt.NDArray[np.float64]  # (lines, strips): the positions of lines at the centres of strips
+
+Region = tuple[int, int, int, int]  # left, top, right and bottom
 
 
 class Lattice(NamedTuple):
@@ -47,7 +50,7 @@ def find_lattices(ink: Ink) -> list[Lattice]:
     return lattices
 
 
-def _regions(ink: Ink) -> list[tuple[int, int, int, int]]:
+def _regions(ink: Ink) -> list[Region]:
     """The left, top, right and bottom of each set of rulings that cross: at least two across and two down."""
     length = max(SHORTEST, round(max(ink.shape) * PIECE))
     (_, across, across_stats, _), (_, down, down_stats, _) = (
@@ -68,7 +71,7 @@ def _regions(ink: Ink) -> list[tuple[int, int, int, int]]:
     n = len(across_stats)
     graph = sparse.coo_array((np.ones(len(pairs)), (pairs[:, 0], n + pairs[:, 1])), shape=[n + len(down_stats)] * 2)
     _, groups = sparse.csgraph.connected_components(graph, directed=False)
-    regions = []
+    regions: list[Region] = []
     for group in np.unique(groups[pairs[:, 0]]):
         members = pairs[groups[pairs[:, 0]] == group]
         rows, columns = across_stats[np.unique(members[:, 0])], down_stats[np.unique(members[:, 1])]
@@ -76,7 +79,23 @@ def _regions(ink: Ink) -> list[tuple[int, int, int, int]]:
         right, bottom = int((columns[:, 0] + columns[:, 2]).max()), int((rows[:, 1] + rows[:, 3]).max())
         if min(right - left, bottom - top) >= length:
             regions.append((left, top, right, bottom))
-    return regions
+    return _merge(regions)
+
+
+def _merge(regions: list[Region]) -> list[Region]:
+    """Regions that touch as one: a broken line leaves the parts of a table apart."""
+    merged: list[Region] = []
+    for region in regions:
+        while other := next((other for other in merged if _touch(region, other)), None):
+            merged.remove(other)
+            (left, top), (right, bottom) = map(min, region[:2], other[:2]), map(max, region[2:], other[2:])
+            region = (left, top, right, bottom)
+        merged.append(region)
+    return merged
+
+
+def _touch(a: Region, b: Region) -> bool:
+    return all(max(a[axis], b[axis]) <= min(a[axis + 2], b[axis + 2]) + CLOSE for axis in (0, 1))
 
 
 def _pieces(ink: Ink, length: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
@@ -96,7 +115,7 @@ def _noise(values: np.ndarray) -> float:
     return float(np.quantile(np.abs(values - np.median(values)), 0.25)) / 0.3186
 
 
-def _lattice(padded: Ink, box: tuple[int, int, int, int]) -> Lattice | None:
+def _lattice(padded: Ink, box: Region) -> Lattice | None:
     """The lattice in a box of the picture, which has a margin here but not in the result."""
     left, top, right, bottom = np.array(box).clip(0)
     region = padded[top : bottom + 2 * MARGIN, left : right + 2 * MARGIN]

@@ -18,6 +18,7 @@ from handwriting.ruling import Lattice
 OVERVIEW = 1800  # pixels of the longer side of the picture in which rulings are looked for
 PAPER_SIDE = 160  # pixels of the small copy that shows the paper
 CLOSED = 9  # of its pixels: darker spots that are smaller are ink
+FEWEST_BOXES = 3  # beside a table
 SAME_ROW = 0.5  # of a box's height that two boxes of a row share
 
 
@@ -53,6 +54,8 @@ def find_tables(picture: Picture) -> list[Table]:
     back = np.diag([1 / scale, 1 / scale, 1]) @ np.linalg.inv(matrix)
     grids = [lattice for lattice in lattices if lattice.closed.size > 1]
     boxes = [lattice for lattice in lattices if lattice.closed.size == 1]
+    if grids and len(boxes) < FEWEST_BOXES:  # letters beside a table
+        boxes = []
     found = [(lattice.corners, _read_grid(ink, lattice, back)) for lattice in grids]
     found += [
         (np.concatenate([box.corners for row in rows for box in row]), _read_boxes(ink, rows, back))
