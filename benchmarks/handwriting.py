@@ -1,11 +1,13 @@
 """Accuracy on handwriting that isn't MNIST, with and without bringing it to MNIST's form.
 
-python -m benchmarks.handwriting
+python -m benchmarks.handwriting [--tables]
 
 Needs models that were trained on Kaggle's data. Predicts scikit-learn's digit scans, upscaled, and digits drawn with
-strokes on uneven, noisy paper, dark on light and light on dark. Writes results/handwriting.csv.
+strokes on uneven, noisy paper, dark on light and light on dark. Writes results/handwriting.csv. With --tables, reads
+scanned forms and photographed newspaper grids instead, filled with strokes and printed digits: results/forms.csv.
 """
 
+import argparse
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -14,16 +16,17 @@ import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from benchmarks import harness, strokes
-from handwriting import scan
+from benchmarks import forms, harness, strokes
+from handwriting import reading, scan
 from handwriting.picture import Picture
-from handwriting.predict import SURE
+from handwriting.reading import SURE
 from stages import sample
 from stages.digits import dataset, ensemble, errors, kaggle
 from stages.digits.dataset import DIGITS, SIDE, Images
 
 HEIGHTS = (20, 35, 60, 120, 300)  # pixels of a drawn digit
 THICKNESSES = (0.05, 0.09, 0.15)  # of a stroke, as a fraction of the height
+FORMS = 12  # of each kind
 EACH = 1  # of each digit, height, thickness and polarity
 
 
@@ -74,8 +77,50 @@ def normalised(pictures: Iterable[Picture]) -> Images:
     return np.stack(images)
 
 
+def read_forms(pictures: list[forms.Form], members: list, reference: dataset.Labelled) -> dict:
+    """Cells of the forms, how many were found, and of these, how many were read right, or wrong but sure."""
+    counts = dict.fromkeys(("cells", "found", "wrong", "wrong_but_sure"), 0)
+    for form in pictures:
+        counts["cells"] += len(form.texts) * len(form.texts[0])
+        for read_table in reading.read(form.picture, members, reference).tables:
+            if (read_table[0].rows, read_table[0].columns) != (len(form.texts), len(form.texts[0])):
+                continue
+            for cell, digits in reading.cells_of(read_table):
+                read = "".join(map(str, digits.probabilities.argmax(axis=1)))
+                is_wrong = read != form.texts[cell.row][cell.column]
+                is_sure = bool((digits.probabilities.max(axis=1) >= SURE).all()) and len(read) > 0
+                counts["found"] += 1
+                counts["wrong"] += is_wrong
+                counts["wrong_but_sure"] += is_wrong and is_sure
+    return counts
+
+
+def measure_tables(members: list, reference: dataset.Labelled) -> pd.DataFrame:
+    """A row for scans and one for photos; the forms differ in size, ruling, tilt, light, blur and noise."""
+    rows = []
+    for name in ("scans", "photos"):
+        pictures = []
+        for seed in range(1000, 1000 + FORMS):
+            random = np.random.default_rng(seed)
+            if name == "scans":
+                size, cell = random.integers(3, 13, 2), int(random.integers(40, 90))
+                pictures.append(forms.scan(*size, [forms.drawn], random, cell=cell, line=random.uniform(1, 6)))
+            else:
+                pictures.append(forms.photo([forms.drawn, forms.printed], random))
+        rows.append({"forms": name, "pictures": FORMS, **read_forms(pictures, members, reference)})
+    return pd.DataFrame(rows)
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.handwriting", description=__doc__)
+    parser.add_argument("--tables", action="store_true", help="read forms and newspaper grids")
+    is_tables = parser.parse_args().tables
     members, reference = ensemble.load_members(), dataset.load_labelled(dataset.LABELLED)
+    if is_tables:
+        table = measure_tables(members, reference)
+        table.to_csv(harness.RESULTS / "forms.csv", index=False, lineterminator="\n")
+        print(table.to_string(index=False))
+        return
     rows = []
     for name, handwriting in (("scans", scanned()), ("strokes", drawn(np.random.default_rng(0)))):
         for form, images in (
