@@ -6,6 +6,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,12 +109,12 @@ def _portable(config: object) -> object:
         return [_portable(value) for value in config]
     if not isinstance(config, dict):
         return config
-    config = {key: _portable(value) for key, value in config.items() if key != "shared_object_id"}
-    if "module" in config:  # of a layer, an operation, an initializer
-        needless = ("name",) if config["module"].startswith("keras.src.ops.") else ()
-        config["config"] = {
+    portable: dict[str, Any] = {key: _portable(value) for key, value in config.items() if key != "shared_object_id"}
+    if "module" in portable:  # of a layer, an operation, an initializer
+        needless = ("name",) if portable["module"].startswith("keras.src.ops.") else ()
+        portable["config"] = {
             key: value
-            for key, value in config["config"].items()
+            for key, value in portable["config"].items()
             if value is not None and key not in needless and not key.endswith("_initializer")
         }
-    return config
+    return portable
