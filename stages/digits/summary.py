@@ -15,6 +15,11 @@ def lines(metrics: dict[str, float], members: int, predictions: int, raw: Path) 
     percent = "{accuracy:.2%} ± {accuracy_standard_error:.2%}".format(**metrics).replace("%", " %")
     return [
         f"accuracy    {percent} out of fold, {metrics['errors']:,} errors in {metrics['evaluated_images']:,} images",
+        *(
+            ["your own    {own_errors:,} errors in {own_images:,} digits, out of fold, too".format(**metrics)]
+            if "own_images" in metrics
+            else []
+        ),
         "pictures    plots/*.png, or all on one page beside the last commit: make plots",
         f"models      {dataset.MODELS}/*.keras: {members} network{'s' * (members != 1)}",
         f"submission  {SUBMISSION}: {predictions:,} digits",
