@@ -34,13 +34,25 @@ STROKES: list[list[Stroke]] = [  # of each digit
 
 def draw(digit: int, height: int, thickness: float, random: np.random.Generator) -> np.ndarray:
     """The ink (height + margin, width + margin), 0 to 1, of a digit in a hand of its own."""
-    turn, slant, stretch = random.uniform(-0.12, 0.12), random.uniform(-0.15, 0.3), random.uniform(0.8, 1.15)
+    shape = random.uniform(-0.12, 0.12), random.uniform(-0.15, 0.3), random.uniform(0.8, 1.15)
+    return draw_strokes(STROKES[digit], height, thickness, shape, random)
+
+
+def draw_strokes(
+    strokes: list[Stroke],
+    height: int,
+    thickness: float,
+    shape: tuple[float, float, float],
+    random: np.random.Generator,
+) -> np.ndarray:
+    """The same for any strokes; `shape` is turn, slant and stretch."""
+    turn, slant, stretch = shape
     margin = thickness + 0.25
     side = round((1 + 2 * margin) * height) * OVERSAMPLING
     picture = Image.new("L", (side, side))
     pen = ImageDraw.Draw(picture)
     scale, width = height * OVERSAMPLING, max(1, round(thickness * height * OVERSAMPLING))
-    for stroke in STROKES[digit]:
+    for stroke in strokes:
         points = np.array(stroke) - 0.35 + random.normal(0, 0.008, (len(stroke), 2))
         x = stretch * points[:, 0] - slant * (points[:, 1] - 0.15)
         y = points[:, 1] + turn * x
