@@ -4,13 +4,14 @@ REV ?= HEAD
 export PATH := $(CURDIR)/.venv/bin:$(PATH)# DVC runs the `python` that is first on PATH
 READY := .venv/ready
 COG := cog -I . -p "from benchmarks import tables" -P
-GENERATED := README.md docs/model_card.md docs/reliability.md
+DEAL := --dist loadgroup --no-loadscope-reorder# to the workers in the order of tests/conftest.py
+GENERATED := README.md docs/comparison.md docs/handwriting.md docs/model_card.md docs/reliability.md
 OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evaluated_images$$|raw$$|(prepare|train)\.)
 
-.PHONY: run plots demo experiments test search test-search readme verify verify-cpu format lock clean help
+.PHONY: run plots demo experiments test test-fast search test-search readme verify verify-cpu format lock clean help
 
-run: $(READY) ## set up, run the stages that have changed, show accuracy and where the outputs are
-	@dvc repro
+run: $(READY) ## set up, run the stages that have changed, show accuracy and where the outputs are; RAW=PATH: on that data
+	@dvc $(if $(RAW),exp run -S 'raw=$(RAW)',repro)
 	@echo && python -m stages.digits.summary
 
 plots: $(READY) ## draw DVC's plots on one page, beside the last commit's or, with REV=NAME, another revision's
@@ -26,7 +27,11 @@ test: $(READY) ## set up, check style, types and the numbers in the docs, run al
 	@ruff check && ruff format --check
 	@mypy
 	@$(COG) --check --verbosity=1 $(GENERATED)
-	@pytest --numprocesses auto --dist loadfile
+	@pytest --numprocesses auto $(DEAL)
+
+test-fast: $(READY) ## check style, run the tests that take seconds
+	@ruff check && ruff format --check
+	@pytest --no-cov --numprocesses auto $(DEAL) -m "not slow"
 
 search: .venv/search ## set up Optuna, search for better training parameters, say how sure they are
 	@python -m benchmarks.search

@@ -3,10 +3,12 @@
 python -m benchmarks.compare data/digit-recognizer.zip [--thirds 0 1 2] [--seeds 1 2 3] [--only quick textbook ...]
 
 A run replaces its own rows of results/compare.csv and learning_curves.csv; all others stay. compare.png shows the
-thirds that every model has run on the machine that made the most runs. Nothing else should run meanwhile.
+thirds that every model has run on the machine that made the most runs. Nothing else should run meanwhile. A preset's
+row also has what it said of itself: its errors out of fold on the two thirds, beside those on the third it never saw.
 """
 
 import argparse
+import json
 import sys
 import tempfile
 from itertools import product
@@ -26,7 +28,7 @@ from stages.digits import dataset, drawing, kaggle
 THIRDS = 3
 COMPARE, LEARNING_CURVES = harness.RESULTS / "compare.csv", harness.RESULTS / "learning_curves.csv"
 KEY = ["model", "seed", "third"]
-Outcome = tuple[dict, np.ndarray, list]  # its cost, the predicted digits (m,), (CPU seconds, digits) after each epoch
+Outcome = tuple[dict, np.ndarray, list]  # its own columns, the digits (m,), (CPU seconds, digits) after each epoch
 
 
 def hold_out(labels: dataset.Labels, third: int) -> np.ndarray:
@@ -49,9 +51,15 @@ def run_preset(name: str, seed: int, raw: Path, folder: Path) -> Outcome:
 
     clone = harness.clone(folder)
     cost = harness.cost(harness.pipeline(raw, [*PRESETS[name], f"train.seed={seed}"]), clone)
+    evaluated = json.loads((clone / "metrics/evaluate.json").read_text(encoding="utf-8"))
     models = (keras.models.load_model(path) for path in (clone / dataset.MODELS).glob("*.keras"))
     parameters = sum(model.count_params() for model in models)
-    return cost._asdict() | {"parameters": parameters}, submission(clone / "data"), []
+    about = {
+        "parameters": parameters,
+        "out_of_fold_errors": evaluated["errors"],
+        "evaluated_images": evaluated["evaluated_images"],
+    }
+    return cost._asdict() | about, submission(clone / "data"), []
 
 
 def run_baseline(name: str, raw: Path, folder: Path) -> Outcome:

@@ -92,6 +92,7 @@ def upsert(path: Path, rows: list[dict], key: list[str]) -> None:
     if path.exists():
         old = pd.read_csv(path)
         table = pd.concat([old[~old.set_index(key).index.isin(table.set_index(key).index)], table])
+        table = table.convert_dtypes()  # else a whole number beside a missing one becomes 1.0
     table.sort_values(key, kind="stable").to_csv(path, index=False, lineterminator="\n")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
 
-from stages.digits import cluster, dataset, ensemble
+from stages.digits import cluster, dataset, ensemble, member_cache
 from stages.digits.backend import keras
 from stages.digits.dataset import Labelled
 from stages.digits.recipe import Recipe
@@ -58,8 +58,8 @@ def score_folds(labelled: Labelled, recipe: Recipe, folds: Sequence[int], at_onc
 
 def forget(labelled: Labelled, recipe: Recipe, folds: Sequence[int]) -> None:
     """Remove these folds' members from the cache."""
-    for key in cluster.cache_keys(_held_out_first(labelled, folds), _members(recipe, len(folds))):
-        for path in cluster.CACHE_DIR.glob(f"{key}.*"):
+    for key in member_cache.keys(_held_out_first(labelled, folds), _members(recipe, len(folds))):
+        for path in member_cache.FOLDER.glob(f"{key}.*"):
             path.unlink()
 
 

@@ -1,7 +1,7 @@
 """The pipeline's presets: the parameters that each changes in params.yaml, as `dvc exp run -S` takes them."""
 
 PRESETS: dict[str, tuple[str, ...]] = {
-    "quick": ("train.members=1", "train.epochs=6"),
+    "quick": ("prepare.folds=10", "train.members=1", "train.epochs=6"),
     "default": (),
-    "best": ("train.width=48", "train.epochs=25"),
+    "best": ("train.epochs=24",),
 }

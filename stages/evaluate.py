@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix as count_pairs
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
-from stages.digits import dataset, drawing, ensemble, errors, files, params
+from stages.digits import dataset, drawing, ensemble, errors, files, params, proportion
 from stages.digits.dataset import Labels, Probabilities, Rows
 
 METRICS = Path("metrics/evaluate.json")
@@ -20,7 +20,7 @@ MAX_PERFECT = 1000  # images; the best published networks misclassify two of the
 SMALLEST_PROBABILITY = 1e-7  # for the log loss: a float32 can be 0
 
 
-def metrics(result: ensemble.OutOfFold, history: pd.DataFrame) -> dict[str, float]:
+def metrics(result: ensemble.OutOfFold, history: pd.DataFrame) -> dict:
     """The metrics, rounded; rates are from 0 to 1. With a single member, `member_accuracy_std` is left out."""
     labelled, probabilities, member_accuracies = result
     predicted = probabilities.argmax(axis=1)
@@ -60,12 +60,12 @@ def own_metrics(result: ensemble.OutOfFold) -> dict[str, float]:
     }
 
 
-def headline(values: dict[str, float], members: int) -> pd.DataFrame:
+def headline(values: dict, members: int, labelled_images: int) -> pd.DataFrame:
     """What the metrics come to, as text for a person: `figure, value`."""
-    accuracy, error = (100 * values[name] for name in ("accuracy", "accuracy_standard_error"))
     figures = {
-        "accuracy": f"{accuracy:.2f} ± {error:.2f} %",
+        "accuracy": proportion.format_accuracy(values["errors"], values["evaluated_images"]),
         "errors": f"{values['errors']:,} of {values['evaluated_images']:,}",
+        "labelled images": f"{labelled_images:,}",
         "members": str(members),
         "log loss": f"{values['log_loss']:.4f}",
     }
@@ -113,8 +113,8 @@ def confusion_matrix(predicted: Labels, labels: Labels) -> pd.DataFrame:
 
 def most_confident_errors(probabilities: Probabilities, labels: Labels) -> Rows:
     """The rows of the misclassified images, the most confident first."""
-    errors = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    return errors[np.argsort(-probabilities[errors].max(axis=1), kind="stable")]
+    rows = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return rows[np.argsort(-probabilities[rows].max(axis=1), kind="stable")]
 
 
 def misclassified(result: ensemble.OutOfFold) -> drawing.Misclassified:
@@ -138,9 +138,11 @@ def write_table(name: str, table: pd.DataFrame) -> None:
 
 def main() -> None:
     classes = params.classes()
-    everything = ensemble.out_of_fold(dataset.load_labelled(dataset.LABELLED), ensemble.load_members())
+    all_labelled = dataset.load_labelled(dataset.LABELLED)
+    everything = ensemble.out_of_fold(all_labelled, ensemble.load_members())
     is_own = everything.labelled.is_own
     result, own = everything.subset(~is_own), everything.subset(is_own)
+    kaggle_rows = int((~all_labelled.is_own).sum())
     history = pd.read_csv(dataset.MODELS / "history.csv")
     labelled, probabilities, member_accuracies = result
     predicted = probabilities.argmax(axis=1)
@@ -154,7 +156,7 @@ def main() -> None:
         digits = pd.concat([digits, written.assign(measure="own recall")])
 
     files.write_text(METRICS, json.dumps(values, indent=2) + "\n")
-    write_table("headline", headline(values, len(member_accuracies)))
+    write_table("headline", headline(values, len(member_accuracies), kaggle_rows))
     write_table("history", history)
     write_table("confusion_matrix", name_classes(pairs, classes))
     write_table("per_class", name_classes(digits, classes))
@@ -164,8 +166,8 @@ def main() -> None:
     own_errors = misclassified(own) if is_own.any() else None
     drawing.save(drawing.misclassified(misclassified(result), classes, own_errors), PLOTS / "misclassified.png")
     print(
-        f"out-of-fold accuracy {values['accuracy']:.2%} ± {values['accuracy_standard_error']:.2%}: "
-        f"{values['errors']} errors in {values['evaluated_images']} images"
+        f"out-of-fold accuracy {proportion.format_accuracy(values['errors'], values['evaluated_images'])}: "
+        f"{values['errors']:,} errors in {values['evaluated_images']:,} of {kaggle_rows:,} labelled images"
     )
     if is_own.any():
         print("your own digits, apart: {own_errors} errors in {own_images} images".format(**values))

@@ -1,6 +1,7 @@
-"""Imported by `python stages/NAME.py` instead of the package `stages`, as this folder comes first on Python's path."""
+"""Imported instead of the package `stages` by what runs inside its folder, which comes first on Python's path."""
 
 import sys
 from pathlib import Path
 
-sys.exit(f"run the stage as a module, from the project's top folder: python -m stages.{Path(sys.argv[0]).stem}")
+module = next((word for word in sys.orig_argv if word.startswith("stages.")), f"stages.{Path(sys.argv[0]).stem}")
+sys.exit(f"run the stage as a module, from the project's top folder: python -m {module}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.digits import cluster, dataset, errors, files, params, progress
+from stages.digits import cluster, dataset, errors, files, member_cache, params, progress
 from stages.digits.recipe import Recipe, TrainedMember
 
 LOCK = Path("data/.train.lock")  # a stage whose `dvc repro` was killed goes on, beside the next one
@@ -27,7 +27,7 @@ def main() -> None:
     recipe = params.section("train", Recipe)
     labelled = dataset.load_labelled(dataset.LABELLED)
     with files.lock(LOCK, lambda: print("waiting for another training in this folder to end", flush=True)):
-        unfinished = cluster.unfinished(labelled, recipe)
+        unfinished = member_cache.unfinished(member_cache.keys(labelled, recipe))
         if len(unfinished) < recipe.members:
             print(f"{recipe.members - len(unfinished)} of {recipe.members} members were finished by an earlier run")
         with progress.progress(recipe.members, len(unfinished), recipe.epochs) as report:
@@ -38,7 +38,7 @@ def main() -> None:
             files.write_bytes(dataset.model_path(index), member.model)
         history = pd.DataFrame([row for member in members for row in member.history])
         files.write_text(dataset.MODELS / "history.csv", history.to_csv(index=False, lineterminator="\n"))
-        shutil.rmtree(cluster.CACHE_DIR)  # only now: until here an interrupted run loses no finished member
+        shutil.rmtree(member_cache.FOLDER)  # only now: until here an interrupted run loses no finished member
 
 
 if __name__ == "__main__":

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import commands
-import numpy as np
+import documents
 import pytest
 import yaml
-from browser import BROWSER, Browser
+from browser import CHROMIUM, DRIVER, Browser
+from documents import Section, Story
+from pictures import drawn_digits
 
 from stages.digits import dataset, kaggle
 from stages.digits.recipe import Recipe
@@ -23,6 +25,17 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # DVC runs the first `python`
 
+SMALL = {
+    "labelled_per_digit": 20,
+    "folds": 2,
+    "members": 1,
+    "width": 16,
+    "epochs": 5,
+    "batch_size": 5,
+    "validation_fraction": 0.2,
+}
+SHORT = {"members": 3, "width": 16, "epochs": 2, "batch_size": 10, "validation_fraction": 0.1}
+NO_BROWSER = "no Chromium with its driver; apt-get install chromium-driver (on Ubuntu: chromium-chromedriver)"
 PARAMS = """\
 raw: data/raw
 sample:
@@ -33,27 +46,13 @@ prepare:
   folds: 3
 """
 
-SEGMENTS = {  # of a seven-segment display: rows, columns
-    "a": (slice(4, 7), slice(9, 19)),
-    "b": (slice(4, 14), slice(16, 19)),
-    "c": (slice(14, 24), slice(16, 19)),
-    "d": (slice(21, 24), slice(9, 19)),
-    "e": (slice(14, 24), slice(9, 12)),
-    "f": (slice(4, 14), slice(9, 12)),
-    "g": (slice(12, 15), slice(9, 19)),
-}
-LIT = ["abcdef", "bc", "abdeg", "abcdg", "bcfg", "acdfg", "acdefg", "abc", "abcdefg", "abcdfg"]  # of each digit
 
-
-def drawn_digits(each: int, seed: int = 0) -> kaggle.Table:
-    """`each` noisy images of every digit, in the order 0 to 9 over and over; no two are the same."""
-    random = np.random.default_rng(seed)
-    labels = np.tile(np.arange(10, dtype=np.uint8), each)
-    images = random.integers(0, 50, (len(labels), 28, 28), dtype=np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        for segment in LIT[label]:
-            image[SEGMENTS[segment]] = random.integers(200, 256)
-    return kaggle.Table(np.roll(images, random.integers(-2, 3), axis=2), labels)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow tests first, so that all workers end together; those of a file, which share fixtures, on one worker."""
+    items.sort(key=lambda item: (not item.get_closest_marker("slow"), "section" not in item.fixturenames))
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture(scope="session")
@@ -114,18 +113,38 @@ def labelled() -> dataset.Labelled:
 
 @pytest.fixture(scope="session")
 def small_params() -> str:
-    """The project's params.yaml, for a run of seconds on the embedded sample, in which each member learns a little."""
+    """The project's params.yaml, for a run of seconds on the sample, in which the one member learns a little."""
     text = (Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8")
-    for key, value in {"labelled_per_digit": 20, "folds": 2, "members": 2, "epochs": 2, "batch_size": 5}.items():
+    for key, value in SMALL.items():
         text = commands.with_param(text, key, value)
     return text
 
 
 @pytest.fixture(scope="session")
+def tell(tmp_path_factory, small_params) -> Callable[[Section], Story]:
+    """What becomes of a section of the documents; each is followed once, for all workers of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return lambda section: documents.story(section, base, small_params)
+
+
+@pytest.fixture(scope="session")
+def story(tell) -> Callable[[str], Story]:
+    """The same of the section that prints a command."""
+    return lambda command: tell(documents.section_with(command))
+
+
+@pytest.fixture(scope="session")
+def finished(story) -> Path:
+    """A clone in which the quickstart was followed, with small parameters; to be copied, never changed."""
+    return story("make").folder
+
+
+@pytest.fixture(scope="session")
 def recipe() -> Recipe:
-    """The project's recipe, for two short epochs."""
+    """The project's recipe, for two short epochs of a small network."""
     committed = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
-    return Recipe(**committed["train"] | {"members": 3, "epochs": 2, "batch_size": 10, "validation_fraction": 0.1})
+    return Recipe(**committed["train"] | SHORT)
 
 
 @pytest.fixture(scope="session")
@@ -143,8 +162,16 @@ def write_training() -> Callable[[dataset.Labelled, Recipe], None]:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory) -> Iterator[Browser]:
     """A browser; without one the test is skipped, except on GitHub, whose machines have one."""
-    if not BROWSER:
-        (pytest.fail if os.environ.get("GITHUB_ACTIONS") else pytest.skip)("no Chromium here: apt-get install chromium")
+    if not (CHROMIUM and DRIVER):
+        (pytest.fail if os.environ.get("GITHUB_ACTIONS") else pytest.skip)(NO_BROWSER)
     browser = Browser(tmp_path_factory.mktemp("browser"))
     yield browser
-    browser.close()
+    browser.driver.quit()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line: what was not tested for lack of a browser, and how to get one."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if count := sum(NO_BROWSER in str(report.longrepr) for report in skipped):
+        reporter.write_line(f"{count} tests of pages were skipped: {NO_BROWSER}")

@@ -101,6 +101,38 @@ def test_a_ratio_compares_a_baselines_time_to_its_own_accuracy_with_the_cheapest
     assert row == "| deotte | 50 of 14,000 | 600 | default: 20 | 30 |"
 
 
+def evaluated(preset: str, seed: int, errors: int, images: int = 42_000) -> dict:
+    return {"preset": preset, "seed": seed, "errors": errors, "evaluated_images": images, "cpu_minutes": 8.0,
+            "peak_mib": 1200}  # fmt: skip
+
+
+def test_the_accuracy_counts_out_of_fold_errors_where_every_image_was_evaluated_and_thirds_elsewhere():
+    out_of_fold = pd.DataFrame(
+        [evaluated("default", 1, 150), evaluated("default", 2, 160), evaluated("quick", 1, 10, images=4200)]
+    )
+    by_thirds = pd.DataFrame(
+        [run(model, third, 60) for model in ("default", "quick", "textbook") for third in range(3)]
+    )
+    assert tables.accuracy(out_of_fold, by_thirds).splitlines()[2:] == [
+        "| **default** | 155 (150 to 160) | 2 | 0.37 % (0.32 to 0.43) | 8.0 | 1,200 |",
+        "| **quick**, by thirds | 180 | 1 | 0.43 % (0.37 to 0.50) | 1.0 | 1,000 |",
+        "| textbook (baseline), by thirds | 180 | 1 | 0.43 % (0.37 to 0.50) | 1.0 | 1,000 |",
+    ]
+
+
+def test_what_was_printed_is_compared_with_what_happened_where_every_image_was_evaluated():
+    said = {"out_of_fold_errors": 112, "evaluated_images": 28_000}
+    runs = pd.DataFrame(
+        [
+            *(run("default", third, 50 + third, **said) for third in range(3)),
+            *(run("quick", third, 60, out_of_fold_errors=5, evaluated_images=2800) for third in range(3)),
+            *(run("textbook", third, 99) for third in range(3)),
+        ]
+    )
+    (row,) = tables.calibrated_accuracy(runs).splitlines()[2:]
+    assert row == "| **default** | 1 | 0.40 % (0.34 to 0.47) | 0.36 % | 336 of 84,000 | 153 of 42,000 |"
+
+
 def test_the_comparison_lists_the_fewest_errors_first():
     runs = pd.DataFrame([run(model, third, errors) for model, errors in (("b", 9), ("a", 20)) for third in range(3)])
     assert [row.split(" ")[1] for row in tables.comparison(runs).splitlines()[2:]] == ["b", "a"]
@@ -177,6 +209,7 @@ def test_without_gradient_steps_batches_are_drawn_and_the_known_model_comes_out(
     assert len(drawn) == 2 * (len(rows) // recipe.batch_size)
 
 
+@pytest.mark.slow
 def test_dask_preloads_the_module_into_each_worker(tmp_path, monkeypatch):
     monkeypatch.setenv(no_gradient_steps.FINISHED_MODELS, str(tmp_path))
     code = (
@@ -228,6 +261,7 @@ def test_a_differing_hash_is_reported_for_its_cpu():
     assert table["EPYC"].tolist() == ["same", "same"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["textbook", "deotte"])
 def test_a_baseline_is_a_network_that_trains(name, drawn, monkeypatch):
     baseline = import_module(f"benchmarks.baselines.{name}")

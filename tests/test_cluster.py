@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from stages import train
-from stages.digits import cluster, dataset, files, member
+from stages.digits import cluster, dataset, files, member, member_cache
 from stages.digits.errors import InputError
 from stages.digits.recipe import EpochMetrics, TrainedMember
 
@@ -41,7 +41,7 @@ def wait_for(happened: Callable[[], object]) -> None:
 
 def finished() -> list[Path]:
     """A member is finished once its JSON file is there."""
-    return list(cluster.CACHE_DIR.glob("*.json"))
+    return list(member_cache.FOLDER.glob("*.json"))
 
 
 @contextmanager
@@ -102,6 +102,14 @@ def expected(labelled, recipe) -> list[TrainedMember]:
     return [member.fit(labelled, number, recipe, ignore) for number in range(3)]
 
 
+@pytest.fixture(scope="module")
+def cached() -> list[TrainedMember]:
+    """What the cache may hold, for tests that train none of it."""
+    histories = [[EpochMetrics(member, epoch, *[0.5] * 5) for epoch in (1, 2)] for member in range(3)]
+    return [TrainedMember(bytes(2000) + bytes([member]), history) for member, history in enumerate(histories)]
+
+
+@pytest.mark.slow
 def test_local_workers_train_the_same_bytes(labelled, recipe, expected):
     reported, ended = [], {}
     assert cluster.train_members(labelled, recipe, reported.append, ignore, ended.__setitem__) == expected
@@ -109,6 +117,7 @@ def test_local_workers_train_the_same_bytes(labelled, recipe, expected):
     assert ended == {number: member.history for number, member in enumerate(expected)}
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_training_costs_a_retry_and_no_bit(folder, labelled, recipe, expected):
     with (
         scheduler(folder) as (address, _),
@@ -127,6 +136,7 @@ def test_a_worker_killed_in_training_costs_a_retry_and_no_bit(folder, labelled, 
         assert killed
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled, recipe, expected):
     with (
         scheduler(folder) as (address, started),
@@ -138,10 +148,11 @@ def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled
         cluster.train_members(labelled, recipe, ignore, ignore)
     assert f"the Dask scheduler at {address} was lost" in str(lost.value)
     assert "\n" not in str(lost.value)
-    assert len(cluster.unfinished(labelled, recipe)) < 3
+    assert len(member_cache.unfinished(member_cache.keys(labelled, recipe))) < 3
     assert cluster.train_members(labelled, recipe, ignore, ignore) == expected
 
 
+@pytest.mark.slow
 def test_a_failed_run_leaves_no_arrays_at_the_workers(folder, labelled, recipe):
     diverging = recipe.model_copy(update={"members": 1, "learning_rate": 1e30})
     with (
@@ -169,7 +180,14 @@ def test_a_soft_limit_of_open_files_is_raised_as_far_as_is_needed(labelled, reci
     monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 100_000))
     limits_set: list[tuple] = []
     monkeypatch.setattr(resource, "setrlimit", lambda *limits: limits_set.append(limits))
-    cluster.train_members(labelled, recipe, ignore, ignore)
+
+    def start(_: int) -> None:
+        assert limits_set, "too late: workers start"
+        raise InterruptedError
+
+    monkeypatch.setattr(cluster, "_local_cluster", start)
+    with pytest.raises(InterruptedError):
+        cluster.train_members(labelled, recipe, ignore, ignore)
     [(limit, (soft, hard))] = limits_set
     assert limit == resource.RLIMIT_NOFILE
     assert 64 < soft < hard == 100_000
@@ -189,6 +207,7 @@ def changed_clone(folder: Path) -> Path:
     return folder / "changed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "message"),
     [
@@ -207,49 +226,27 @@ def test_a_worker_with_different_code_is_rejected_and_leaves_nothing_behind(fold
         cluster.train_members(labelled, recipe, ignore, ignore)
     assert message in str(rejected.value)
     assert "\n" not in str(rejected.value)
-    assert not list(cluster.CACHE_DIR.glob("*"))
+    assert not list(member_cache.FOLDER.glob("*"))
 
 
-@pytest.mark.parametrize("damage", ["truncated", "bit flipped", "swapped", "history altered", "no history"])
-def test_a_damaged_cached_member_is_trained_again(labelled, recipe, expected, damage):
-    keys = cluster.cache_keys(labelled, recipe)
-    cluster.CACHE_DIR.mkdir(parents=True)
-    for key, trained in zip(keys, expected, strict=True):
-        cluster.write_cached(key, trained)
-    assert cluster.unfinished(labelled, recipe) == []
-    model, history = (cluster.CACHE_DIR / f"{keys[1]}.{kind}" for kind in ("keras", "json"))
-    content = model.read_bytes()
-    if damage == "truncated":
-        model.write_bytes(content[:-1])
-    elif damage == "bit flipped":
-        model.write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
-    elif damage == "swapped":
-        model.write_bytes((cluster.CACHE_DIR / f"{keys[0]}.keras").read_bytes())
-    elif damage == "history altered":
-        history.write_text(history.read_text().replace('"epoch": 1', '"epoch": 3', 1))
-    else:
-        history.unlink()
-    assert cluster.unfinished(labelled, recipe) == [1]
-
-
+@pytest.mark.slow
 def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(
     folder, labelled, recipe, expected, write_training
 ):
     """Killed after the first reported epoch: each member has two, so none but the cached one is surely finished."""
     write_training(labelled, recipe)
-    cluster.CACHE_DIR.mkdir(parents=True)
-    keys = cluster.cache_keys(labelled, recipe)
-    cluster.write_cached(keys[0], expected[0])
+    keys = member_cache.keys(labelled, recipe)
+    member_cache.write(keys[0], expected[0])
     with process("stages.train", log=folder / "first.log", folder=folder) as first:
         wait_for(lambda: "epoch  1/" in (folder / "first.log").read_text())
         kill(first)
     assert not dataset.MODELS.exists(), "nothing of an interrupted run is an output"
-    left = len(cluster.unfinished(labelled, recipe))
+    left = len(member_cache.unfinished(keys))
     with process("stages.train", log=folder / "second.log", folder=folder) as second:
         assert second.wait() == 0
     assert f"{3 - left} of 3 members were finished by an earlier run" in (folder / "second.log").read_text()
     assert [path.read_bytes() for path in dataset.model_paths()] == [member.model for member in expected]
-    assert not cluster.CACHE_DIR.exists()
+    assert not member_cache.FOLDER.exists()
 
 
 ADVICE = "finished members are kept; run `dvc repro` to train the others"
@@ -279,6 +276,7 @@ def lines_of_stopped_training(log: Path, number: int, *command: str) -> list[str
     return [line for line in log.read_text().splitlines() if not PROGRESS.match(line)]
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_stops_training_with_one_line_and_no_process_is_left(
     folder, labelled, recipe, write_training
 ):
@@ -287,6 +285,7 @@ def test_a_closed_terminal_stops_training_with_one_line_and_no_process_is_left(
     assert lines == [f"stopped by SIGHUP: {ADVICE}"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_dvc_repro_prints_two_lines_and_leaves_no_process(folder, labelled, recipe, write_training):
     write_training(labelled, recipe.model_copy(update=ENDLESS))
     subprocess.run(["git", "init", "--quiet"], check=True)
@@ -298,6 +297,7 @@ def test_ctrl_c_in_dvc_repro_prints_two_lines_and_leaves_no_process(folder, labe
     assert dvcs.endswith(("exited with 130", "exited with -2"))  # -2: dash passes on the signal, bash the status
 
 
+@pytest.mark.slow
 def test_a_signal_while_workers_start_stops_them_too(folder, labelled, recipe, write_training):
     write_training(labelled, recipe.model_copy(update=ENDLESS))
     log = folder / "log"
@@ -309,6 +309,7 @@ def test_a_signal_while_workers_start_stops_them_too(folder, labelled, recipe, w
     assert log.read_text() == f"stopped by SIGTERM: {ADVICE}\n"
 
 
+@pytest.mark.slow
 def test_a_second_training_in_a_folder_waits_for_the_first(folder, labelled, recipe, write_training):
     """Where `dvc` was killed, its stage goes on, and the next `dvc repro` starts another."""
     write_training(labelled, recipe)
@@ -335,13 +336,14 @@ def test_a_lock_ends_with_the_process_that_holds_it(folder):
         assert waited
 
 
-def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, recipe, expected):
-    keys = cluster.cache_keys(labelled, recipe)
-    for key, trained in zip(keys[:2], expected, strict=False):
-        cluster.write_cached(key, trained)
+@pytest.mark.slow
+def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, recipe, cached):
+    keys = member_cache.keys(labelled, recipe)
+    for key, trained in zip(keys[:2], cached, strict=False):
+        member_cache.write(key, trained)
 
     def remove_first(_: EpochMetrics) -> None:
-        (cluster.CACHE_DIR / f"{keys[0]}.keras").unlink(missing_ok=True)
+        (member_cache.FOLDER / f"{keys[0]}.keras").unlink(missing_ok=True)
 
     with pytest.raises(InputError, match="data/members: a finished member was removed or altered"):
         cluster.train_members(labelled, recipe, remove_first, ignore)
@@ -350,32 +352,3 @@ def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, reci
 def test_the_client_never_imports_tensorflow():
     code = "import sys, stages.train; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
-
-
-def test_each_member_has_its_own_cache_key_however_many_there_are(labelled, recipe):
-    more = cluster.cache_keys(labelled, recipe.model_copy(update={"members": 5}))
-    assert len(set(more)) == 5
-    assert more[:3] == cluster.cache_keys(labelled, recipe)
-
-
-@pytest.mark.parametrize("change", ["recipe", "fold", "image", "label", "code"])
-def test_cache_key_covers_every_input(folder, labelled, recipe, monkeypatch, request, change):
-    before = cluster.cache_keys(labelled, recipe)
-    assert cluster.cache_keys(labelled, recipe) == before
-    images, labels, folds = (array.copy() for array in labelled)
-    if change == "recipe":
-        recipe = recipe.model_copy(update={"zoom": 0.13})
-    elif change == "fold":
-        folds[5] = (folds[5] + 1) % 3
-    elif change == "image":
-        images[5, 5, 5] ^= 1
-    elif change == "label":
-        labels[5] = (labels[5] + 1) % 10
-    else:
-        shutil.copytree(Path(cluster.__file__).parent, folder / "digits")
-        with (folder / "digits/member.py").open("a") as module:
-            module.write("\n")
-        monkeypatch.setattr(cluster, "__file__", str(folder / "digits/cluster.py"))
-        cluster.code_digest.cache_clear()
-        request.addfinalizer(cluster.code_digest.cache_clear)
-    assert not set(cluster.cache_keys(dataset.Labelled(images, labels, folds), recipe)) & set(before)

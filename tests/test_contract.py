@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.digits import cluster, params
+from stages.digits import member_cache, params
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def test_shared_modules_import_no_stage(module):
 def test_train_does_not_depend_on_inference():
     """So a change of test-time augmentation or of k-NN trains nothing again."""
     assert not {"ensemble.py", "neighbours.py"} & {path.name for path in imported(ROOT / "stages/train.py")}
-    assert not {"ensemble", "neighbours"} & set(cluster.MEMBER_SOURCES)
+    assert not {"ensemble", "neighbours"} & set(member_cache.MEMBER_SOURCES)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -69,7 +69,7 @@ def test_cache_key_covers_all_code_that_trains_a_member():
     """Otherwise members of an interrupted run would be taken for those of changed code; checks change no member."""
     member = ROOT / "stages/digits/member.py"
     modules = {path.stem for path in (member, *imported(member))}
-    assert set(cluster.MEMBER_SOURCES) == modules - {"errors", "files", "params"}
+    assert set(member_cache.MEMBER_SOURCES) == modules - {"errors", "files", "params"}
 
 
 def test_stage_script_and_section_have_one_name():
@@ -128,6 +128,7 @@ def covered(files: set[str], listed: set[str]) -> set[str]:
     return {next((path for path in listed if file == path or file.startswith(f"{path}/")), file) for file in files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_data_deps_are_the_files_a_stage_reads(stage, touched):
     read, written, _ = touched[stage]
@@ -136,6 +137,7 @@ def test_data_deps_are_the_files_a_stage_reads(stage, touched):
     assert covered(read - own, listed) == listed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_outs_are_the_files_a_stage_writes(stage, touched):
     _, written, _ = touched[stage]
@@ -143,6 +145,7 @@ def test_outs_are_the_files_a_stage_writes(stage, touched):
     assert covered({file for file in written if not file.startswith("data/members/")}, listed) == listed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_params_are_the_sections_a_stage_asks_for(stage, touched):
     _, _, requested = touched[stage]

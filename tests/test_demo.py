@@ -98,7 +98,7 @@ def shown(browser: Browser, script: str, expected: object) -> object:
 def open_page(browser: Browser, address: str, width: int) -> None:
     browser.open("about:blank", width)  # the page before may still ask its server, which is gone
     assert shown(browser, "location.href", "about:blank") == "about:blank"
-    browser.errors.clear()
+    browser.errors()  # forgets those
     browser.open(address, width)
     assert shown(browser, "document.readyState + location.href", "complete" + address) == "complete" + address
 
@@ -195,7 +195,7 @@ def test_digits_drawn_with_the_mouse_are_read_and_an_unsure_one_says_so(browser,
     assert shown(browser, text, "7 unsure") == "7 unsure"
     assert browser.run('document.querySelectorAll("#digits dt").length') == 10
     assert browser.run("document.documentElement.scrollWidth") == width, "the page is wider than the screen"
-    assert browser.errors == []
+    assert browser.errors() == []
 
 
 def test_digits_side_by_side_are_read_from_left_to_right(browser, address):

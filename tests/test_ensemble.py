@@ -94,6 +94,29 @@ def test_every_held_out_image_is_predicted_by_the_member_that_never_saw_it():
 
 
 @pytest.mark.usefixtures("without_knn")
+@pytest.mark.parametrize("folds", [2, 3, 5])
+def test_as_many_members_as_folds_predict_each_labelled_image_once_and_none_that_they_saw(folds):
+    labels = np.tile(np.arange(10, dtype=np.uint8), 12)
+    labelled = dataset.Labelled(numbered(120), labels, dataset.assign_folds(labels, folds, seed=1))
+    predicted: list[list[int]] = [[] for _ in range(folds)]
+
+    class Recorder(Fixed):
+        def predict(self, images: np.ndarray, **_: object) -> np.ndarray:
+            predicted[self.member] += images[:, 0, 0].tolist()
+            return super().predict(images)
+
+    members = [Recorder(always(0, 120).table) for _ in range(folds)]
+    for number, member in enumerate(members):
+        member.member = number
+    result = ensemble.out_of_fold(labelled, members)
+    assert sorted(row for rows in predicted for row in rows) == list(range(120))
+    assert len(result.probabilities) == 120
+    for number, rows in enumerate(predicted):
+        split = dataset.split(labelled, number, validation_fraction=0.1, seed=1)
+        assert not {*split.train, *split.validation} & set(rows)
+
+
+@pytest.mark.usefixtures("without_knn")
 def test_images_that_no_member_holds_out_are_left_out():
     result = ensemble.out_of_fold(LABELLED, [always(0)])
     assert result.labelled.labels.tolist() == [0, 1, 2, 3]

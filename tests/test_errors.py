@@ -59,6 +59,41 @@ def test_a_signal_ends_a_stage_with_one_line(number):
     assert done.stderr == f"stopped by {number.name}: advice\n"
 
 
+def interrupted_after(imported: str, *arguments: str) -> tuple[int, list[str]]:
+    """How a Python ends that gets SIGINT once it has imported that module, and the lines it prints."""
+    command, lines = [sys.executable, "-X", "importtime", *arguments], []
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as started:
+        for line in started.stderr:
+            if not line.startswith("import time:"):
+                lines.append(line)
+            elif line.rpartition("|")[2].strip() == imported:
+                started.send_signal(signal.SIGINT)
+    return started.returncode, lines
+
+
+@pytest.mark.parametrize(
+    ("command", "imported"),
+    [
+        ("stages.train", "stages"),
+        ("stages.train", "numpy"),
+        ("stages.train", "distributed"),
+        ("stages.evaluate", "stages.digits.environment"),  # before TensorFlow, while nothing is printed
+        ("handwriting.predict", "handwriting"),
+        ("handwriting.demo", "stages.digits.environment"),
+    ],
+)
+def test_ctrl_c_while_a_command_imports_its_libraries_ends_it_without_a_traceback(command, imported):
+    ended, lines = interrupted_after(imported, "-m", command)
+    assert ended == -signal.SIGINT
+    assert lines == []
+
+
+def test_ctrl_c_that_a_background_job_ignores_ends_no_import():
+    """A shell ignores it for what ends in `&`."""
+    ignore = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.argv = ['-m']"
+    assert interrupted_after("stages", "-c", f"{ignore}; import stages, numpy") == (0, [])
+
+
 def test_a_run_under_nohup_goes_on_after_its_terminal_is_closed():
     code = (
         "import os, signal\nfrom stages.digits import errors\n"

@@ -116,11 +116,12 @@ def test_metrics_are_flat_numbers(result):
 
 
 def test_the_headline_is_text_for_people():
-    values = {"accuracy": 0.99738, "accuracy_standard_error": 0.00039, "errors": 44, "evaluated_images": 16800}
-    table = evaluate.headline(values | {"log_loss": 0.00987}, members=4)
+    values = {"errors": 44, "evaluated_images": 16800, "log_loss": 0.00987}
+    table = evaluate.headline(values, members=4, labelled_images=42000)
     assert dict(table.to_numpy().tolist()) == {
-        "accuracy": "99.74 ± 0.04 %",
+        "accuracy": "99.74 % (99.65 to 99.80)",
         "errors": "44 of 16,800",
+        "labelled images": "42,000",
         "members": "4",
         "log loss": "0.0099",
     }

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from stages.digits import cluster, dataset, drawing, ensemble, errors
+from stages.digits import cluster, dataset, drawing, ensemble, errors, member_cache
 from stages.digits.recipe import EpochMetrics, TrainedMember
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def stages(project: Path, monkeypatch: pytest.MonkeyPatch, labelled: dataset.Lab
     pd.DataFrame(history).to_csv(dataset.MODELS / "history.csv", index=False)
 
     def train_members(*_: object) -> list[TrainedMember]:
-        cluster.CACHE_DIR.mkdir(parents=True)
+        member_cache.FOLDER.mkdir(parents=True)
         return [TrainedMember(b"a model", history)]
 
     probabilities = np.eye(10)[labelled.labels]
@@ -84,8 +84,8 @@ def test_a_full_disk_at_any_output_is_one_line_and_leaves_the_old_file(stage, mo
         assert all(path.read_bytes() in (b"old", content) for path, content in whole.items())
         assert not list(full.parent.glob(".*-temporary*"))
         if stage == "train":
-            assert cluster.CACHE_DIR.exists(), "finished members are kept"
-            cluster.CACHE_DIR.rmdir()
+            assert member_cache.FOLDER.exists(), "finished members are kept"
+            member_cache.FOLDER.rmdir()
     run(stage)
     assert {path: path.read_bytes() for path in outputs(stage)} == whole
 
@@ -172,6 +172,7 @@ def copy_stage(empty_project: Path) -> Path:
     return empty_project
 
 
+@pytest.mark.slow
 def test_of_two_runs_at_once_one_is_refused_by_name(copy_stage):
     first = subprocess.Popen([sys.executable, "-m", "dvc", "repro"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
@@ -188,6 +189,7 @@ def test_of_two_runs_at_once_one_is_refused_by_name(copy_stage):
     assert (copy_stage / "out").read_text() == "content"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["deleted", "altered"])
 def test_a_damaged_cache_entry_is_made_again(copy_stage, fault):
     """DVC hashes an entry that can be written to; one that is read-only, as DVC makes them, it trusts."""

@@ -9,7 +9,7 @@ import pytest
 from test_evaluate import HISTORY, confident
 
 from stages import evaluate, prepare
-from stages.digits import cluster, dataset, drawing, ensemble, neighbours, own, params
+from stages.digits import dataset, drawing, ensemble, member_cache, neighbours, own, params
 from stages.digits.errors import InputError
 
 LABELS = np.array([3, 1, 3], dtype=np.uint8)
@@ -194,7 +194,7 @@ def test_weights_are_stored_with_the_rows_and_change_a_members_cache_key(tmp_pat
     stored = dataset.load_labelled(tmp_path / "labelled.npz")
     assert np.array_equal(stored.own, mixed.own)
     others = labelled, mixed._replace(own=mixed.own // 2)
-    assert len({cluster.cache_keys(one, recipe)[0] for one in (stored, mixed, *others)}) == 3
+    assert len({member_cache.keys(one, recipe)[0] for one in (stored, mixed, *others)}) == 3
 
 
 def test_own_rows_are_evaluated_out_of_fold_and_are_consulted_by_k_nn_but_no_part_of_a_members_accuracy(monkeypatch):

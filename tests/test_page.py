@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from browser import Browser
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 MEASURE = """
 new Promise(resolve => {
@@ -54,7 +55,7 @@ def test_every_card_is_titled_drawn_and_fits(browser, page, width):
         assert card["marks"] >= 4 or (card["images"] and all(card["images"])), card["title"]
         assert card["overflow"] <= 0, card["title"]
         assert not {"plots/", ".png", "train_", "rev\n"} & set(card["text"].split()), card["title"]
-    assert browser.errors == []
+    assert browser.errors() == []
 
 
 def test_the_confusion_matrix_keeps_its_last_columns_on_a_phone(browser, page):

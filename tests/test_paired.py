@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import paired
 from benchmarks.paired import Score
-from stages.digits import cluster, dataset, ensemble, member, network
+from stages.digits import cluster, dataset, ensemble, member, member_cache, network
 from stages.digits.recipe import TrainedMember
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +66,7 @@ def test_each_fold_is_scored_by_a_member_that_holds_it_out(labelled, recipe, mon
         assert score.errors == (probabilities.argmax(axis=1) != labelled.labels[images]).sum()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_trains_only_the_rest_until_its_members_are_forgotten(
     labelled, recipe, monkeypatch, tmp_path
 ):
@@ -76,7 +77,7 @@ def test_an_interrupted_run_trains_only_the_rest_until_its_members_are_forgotten
         patch.setattr(cluster.distributed, "LocalCluster", None)  # training would fail
         assert next(paired.score_folds(labelled, small, folds=[2, 0], at_once=1)) == before
     paired.forget(labelled, small, folds=[2, 0])
-    assert not list(cluster.CACHE_DIR.iterdir())
+    assert not list(member_cache.FOLDER.iterdir())
 
 
 def test_a_search_without_optuna_says_in_one_line_how_to_get_it():

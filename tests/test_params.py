@@ -1,9 +1,11 @@
 """params.yaml: what is read, and what is rejected by name."""
 
+import difflib
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import _yaml as dvc_yaml
 from hypothesis import HealthCheck, given, settings, strategies
 from pydantic import ValidationError
@@ -210,6 +212,32 @@ def test_stages_read_a_scalar_as_dvc_does_or_reject_it(text):
 def test_folds_with_a_leading_zero_are_what_dvc_records():
     Path("params.yaml").write_text("raw: data/sample\nprepare:\n  seed: 1\n  folds: 010\n", encoding="utf-8")
     assert params.section("prepare", Prepare).folds == dvc_yaml.load_yaml("params.yaml")["prepare"]["folds"]
+
+
+COMMITTED = (Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "raw",
+        *(
+            f"{name}.{key}"
+            for name, section in yaml.safe_load(COMMITTED).items()
+            if isinstance(section, dict)
+            for key in section
+        ),
+    ],
+)
+def test_dvc_sets_a_parameter_and_leaves_every_other_line_of_the_file(key):
+    """By what `dvc exp run -S` calls to write the file."""
+    Path("params.yaml").write_text(COMMITTED, encoding="utf-8")
+    apply_overrides("params.yaml", [f"{key}=7"])
+    changed = difflib.ndiff(COMMITTED.splitlines(), Path("params.yaml").read_text(encoding="utf-8").splitlines())
+    removed, added = (line for line in changed if line.startswith(("-", "+")))
+    name = key.rpartition(".")[2]
+    assert removed[1:].lstrip().startswith(f"{name}: ")
+    assert added[1:].lstrip().startswith(f"{name}: 7")
 
 
 @given(strategies.text(alphabet="ab1:-[]{}'\"&*!#%<>|,?~_.0x \n\t\u2028\u00a0\x00\ufeff", max_size=60))

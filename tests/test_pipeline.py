@@ -11,39 +11,36 @@ import pytest
 import yaml
 from commands import dvc, ran, run
 
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory) -> Path:
-    return commands.clone(tmp_path_factory.mktemp("clone"))
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def finished(clone, small_params) -> Path:
-    """The clone after `dvc repro` with small parameters."""
-    (clone / "params.yaml").write_text(small_params, encoding="utf-8")
-    assert ran(dvc(clone, "repro")) == ["sample", "prepare", "train", "evaluate", "submit"]
-    return clone
+def pipeline(finished, tmp_path_factory) -> Path:
+    """A copy of the clone in which the quickstart was followed, which a test may change and leaves as it was."""
+    return shutil.copytree(finished, tmp_path_factory.mktemp("pipeline") / "digits", symlinks=True)
 
 
-def test_the_committed_lock_file_is_in_step_with_code_and_parameters(clone):
-    assert ran(dvc(clone, "repro", "--dry", "--allow-missing")) == []
+def test_the_committed_lock_file_is_in_step_with_code_and_parameters(tmp_path):
+    assert ran(dvc(commands.clone(tmp_path / "clone"), "repro", "--dry", "--allow-missing")) == []
 
 
-def test_the_pipeline_ends_with_a_valid_submission(finished):
-    lines = (finished / "data/submission.csv").read_bytes().decode().split("\n")
-    expected = (finished / "data/sample/sample_submission.csv").read_text(encoding="utf-8").split("\n")
+def test_the_quickstart_runs_every_stage_and_a_second_run_does_nothing(story):
+    printed = story("make").printed
+    assert ran(printed["make"]) == ["sample", "prepare", "train", "evaluate", "submit"]
+    assert ran(printed["dvc repro"]) == []
+
+
+def test_the_pipeline_ends_with_a_valid_submission(pipeline):
+    lines = (pipeline / "data/submission.csv").read_bytes().decode().split("\n")
+    expected = (pipeline / "data/sample/sample_submission.csv").read_text(encoding="utf-8").split("\n")
     assert lines[0] == "ImageId,Label"
     assert [line.split(",")[0] for line in lines] == [line.split(",")[0] for line in expected]
     assert all(re.fullmatch(r"\d+,\d", line) for line in lines[1:-1])
 
 
-def test_a_second_run_does_nothing(finished):
-    assert ran(dvc(finished, "repro")) == []
-
-
-def test_metrics_and_plots_are_readable_and_not_ignored_by_git(finished):
-    assert "accuracy" in dvc(finished, "metrics", "show")
-    changed = run(finished, "git", "status", "--porcelain")
+def test_metrics_and_plots_are_readable_and_not_ignored_by_git(pipeline):
+    assert "accuracy" in dvc(pipeline, "metrics", "show")
+    changed = run(pipeline, "git", "status", "--porcelain")
     assert " M metrics/evaluate.json" in changed
     assert "??" not in changed, "an output is neither ignored nor committed"
 
@@ -58,42 +55,42 @@ def test_metrics_and_plots_are_readable_and_not_ignored_by_git(finished):
         ("classes=[a, b, c, d, e, f, g, h, i, j]", {"prepare", "evaluate", "submit"}),
     ],
 )
-def test_a_parameter_changes_its_own_stages_and_no_others(finished, change, stages):
+def test_a_parameter_changes_its_own_stages_and_no_others(pipeline, change, stages):
     key, _, value = change.partition("=")
-    path = finished / "params.yaml"
+    path = pipeline / "params.yaml"
     before = path.read_text(encoding="utf-8")
     settings = yaml.safe_load(before)
     section, _, name = key.rpartition(".")
     (settings[section] if section else settings)[name] = yaml.safe_load(value)
     path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     if name == "raw":
-        (finished / value).symlink_to(finished / "data/sample")
+        (pipeline / value).symlink_to(pipeline / "data/sample")
     try:
-        assert set(yaml.safe_load(dvc(finished, "status", "--json"))) == stages
+        assert set(yaml.safe_load(dvc(pipeline, "status", "--json"))) == stages
     finally:
         path.write_text(before, encoding="utf-8")
 
 
 @pytest.mark.parametrize("module", ["ensemble", "neighbours"])
-def test_a_change_of_inference_reruns_evaluate_and_submit_but_not_train(finished, module):
-    path = finished / f"stages/digits/{module}.py"
+def test_a_change_of_inference_reruns_evaluate_and_submit_but_not_train(pipeline, module):
+    path = pipeline / f"stages/digits/{module}.py"
     before = path.read_bytes()
     path.write_bytes(before.replace(b"THRESHOLD = 0.", b"THRESHOLD = 0.0"))
     assert path.read_bytes() != before
     try:
-        assert set(yaml.safe_load(dvc(finished, "status", "--json"))) == {"evaluate", "submit"}
+        assert set(yaml.safe_load(dvc(pipeline, "status", "--json"))) == {"evaluate", "submit"}
     finally:
         path.write_bytes(before)
 
 
-def test_rejected_input_leaves_the_outputs_as_they_were(finished):
-    kept = [finished / "data/prepared/labelled.npz", finished / "metrics/prepare.json", finished / "plots/samples.png"]
+def test_rejected_input_leaves_the_outputs_as_they_were(pipeline):
+    kept = [pipeline / "data/prepared/labelled.npz", pipeline / "metrics/prepare.json", pipeline / "plots/samples.png"]
     before = [path.read_bytes() for path in kept]
-    train = finished / "data/sample/train.csv"
+    train = pipeline / "data/sample/train.csv"
     original = train.read_bytes()
     train.write_bytes(original.replace(b"pixel7,", b"pixel77,"))
     rejected = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", "--single-item", "prepare"], cwd=finished, capture_output=True, text=True
+        [sys.executable, "-m", "dvc", "repro", "--single-item", "prepare"], cwd=pipeline, capture_output=True, text=True
     )
     train.write_bytes(original)
     assert rejected.returncode != 0
@@ -102,29 +99,29 @@ def test_rejected_input_leaves_the_outputs_as_they_were(finished):
     assert [path.read_bytes() for path in kept] == before
 
 
-def test_changed_hyperparameters_rerun_train_and_what_follows_and_going_back_uses_the_cache(finished, small_params):
-    params = finished / "params.yaml"
+def test_changed_hyperparameters_rerun_train_and_what_follows_and_going_back_uses_the_cache(pipeline, small_params):
+    params = pipeline / "params.yaml"
     params.write_text(small_params.replace("label_smoothing: 0.02", "label_smoothing: 0.03"), encoding="utf-8")
-    assert ran(dvc(finished, "repro")) == ["train", "evaluate", "submit"]
+    assert ran(dvc(pipeline, "repro")) == ["train", "evaluate", "submit"]
     params.write_text(small_params, encoding="utf-8")
-    log = dvc(finished, "repro")
+    log = dvc(pipeline, "repro")
     assert "train" not in ran(log)
     assert "Stage 'train' is cached" in log
 
 
-def test_a_read_only_folder_outside_the_repository_can_be_raw(finished, small_params, tmp_path):
+def test_a_read_only_folder_outside_the_repository_can_be_raw(pipeline, small_params, tmp_path):
     raw = tmp_path / "input/digit-recognizer"
-    shutil.copytree(finished / "data/sample", raw)
+    shutil.copytree(pipeline / "data/sample", raw)
     for path in (*raw.iterdir(), raw):
         path.chmod(0o555)
     before = [path.read_bytes() for path in sorted(raw.iterdir())]
-    params = finished / "params.yaml"
+    params = pipeline / "params.yaml"
     params.write_text(small_params.replace("raw: data/sample", f"raw: {raw}"), encoding="utf-8")
     try:
-        assert ran(dvc(finished, "repro", "prepare")) == ["prepare"]
-        assert str(raw) in (finished / "dvc.lock").read_text(encoding="utf-8")
+        assert ran(dvc(pipeline, "repro", "prepare")) == ["prepare"]
+        assert str(raw) in (pipeline / "dvc.lock").read_text(encoding="utf-8")
         assert [path.read_bytes() for path in sorted(raw.iterdir())] == before
     finally:
         raw.chmod(0o755)
         params.write_text(small_params, encoding="utf-8")
-        dvc(finished, "repro", "prepare")
+        dvc(pipeline, "repro", "prepare")

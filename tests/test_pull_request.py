@@ -10,6 +10,7 @@ import pytest
 import yaml
 from commands import ROOT, run
 
+pytestmark = pytest.mark.slow
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/pull_request.yml").read_text(encoding="utf-8"))
 STEPS = WORKFLOW["jobs"]["difference"]["steps"]
 URL = "https://example.org/me/digits/raw"

@@ -37,23 +37,27 @@ MATPLOTLIBRC = "text.usetex: True\nfont.size: 30\nsavefig.bbox: tight\nbackend: 
 KERAS_JSON = {"floatx": "float16", "image_data_format": "channels_first", "backend": "torch", "epsilon": 1e-3}
 
 
-def run(folder: Path, small_params: str, **environment: str) -> dict[str, bytes]:
-    """The outputs of all stages, run in `folder` as dvc.yaml runs them."""
+def outputs(folder: Path) -> dict[str, bytes]:
+    """What the stages wrote."""
+    paths = (path for name in ("data", "metrics", "plots") for path in (folder / name).rglob("*"))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths if path.is_file() and path.suffix}
+
+
+def run(folder: Path, small_params: str, **environment: str) -> None:
+    """All stages, in `folder`, as dvc.yaml runs them."""
     shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "params.yaml").write_text(small_params, encoding="utf-8")
-    before = set(folder.rglob("*"))
     for stage in STAGES:
         command = [sys.executable, "-E", "-m", f"stages.{stage}"]
         done = subprocess.run(
             command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-    outputs = (path for path in set(folder.rglob("*")) - before if path.is_file() and "__pycache__" not in path.parts)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in outputs}
 
 
-def test_hostile_settings_change_no_byte(tmp_path, small_params):
-    """Also another folder, with a space and letters beyond ASCII, and another umask."""
+@pytest.mark.slow
+def test_hostile_settings_change_no_byte(tmp_path, small_params, finished):
+    """Also another folder, with a space and letters beyond ASCII, another umask, and no DVC."""
     home = tmp_path / "home"
     for path, text in (
         (".keras/keras.json", json.dumps(KERAS_JSON)),
@@ -61,26 +65,54 @@ def test_hostile_settings_change_no_byte(tmp_path, small_params):
     ):
         (home / path).parent.mkdir(parents=True)
         (home / path).write_text(text, encoding="utf-8")
-    (tmp_path / "plain").mkdir()
-    expected = run(tmp_path / "plain", small_params)
     hostile = tmp_path / "with a space, ä and 字"
     hostile.mkdir()
     (hostile / "matplotlibrc").write_text(MATPLOTLIBRC, encoding="utf-8")
     umask = os.umask(0o077)
     try:
-        outputs = run(
+        run(
             hostile, small_params, **HOSTILE, HOME=str(home), MATPLOTLIBRC=str(home / ".config/matplotlib/matplotlibrc")
         )
     finally:
         os.umask(umask)
-    assert outputs.keys() == expected.keys()
-    assert [name for name in expected if outputs[name] != expected[name]] == []
+    written, expected = outputs(hostile), outputs(finished)
+    assert len(written) > 15
+    assert written.keys() == expected.keys()
+    assert [name for name in expected if written[name] != expected[name]] == []
 
 
-def test_a_stage_run_as_a_script_says_how_to_run_it():
-    done = subprocess.run([sys.executable, "stages/prepare.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+COMMANDS = [f"stages.{name}" for name in STAGES] + [
+    f"handwriting.{path.stem}" for path in (ROOT / "handwriting").glob("*.py") if "__main__" in path.read_text("utf-8")
+]
+
+
+def run_wrongly(*arguments: str, folder: Path) -> str:
+    """The command that is advised, in one line."""
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "run the stage as a module, from the project's top folder: python -m stages.prepare\n"
+    assert done.stderr.count("\n") == 1
+    return done.stderr.partition(" as a module, from the project's top folder: ")[2].rstrip()
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_a_command_run_as_a_script_says_how_to_run_it(module):
+    assert run_wrongly(f"{module.replace('.', '/')}.py", folder=ROOT) == f"python -m {module}"
+
+
+@pytest.mark.parametrize("module", ["stages.prepare", "stages.predict", "handwriting.predict"])
+def test_a_command_run_inside_its_folder_says_how_to_run_it(module):
+    package, _, name = module.partition(".")
+    assert run_wrongly("-E", "-m", module, folder=ROOT / package) == f"python -m {module}"
+    if module != "stages.predict":
+        assert run_wrongly(f"{name}.py", folder=ROOT / package) == f"python -m {module}"
+
+
+@pytest.mark.parametrize("module", ["stages.train", "handwriting.predict"])
+def test_a_python_without_the_packages_is_one_line(module):
+    done = subprocess.run([sys.executable, "-S", "-m", module], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "lacks this project's packages" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("text", ["distributed: [1", "only text", "- a list"])
@@ -97,14 +129,20 @@ def test_a_broken_configuration_of_dask_is_one_line_that_names_the_file(tmp_path
     assert done.stderr.count("\n") == 1
 
 
-@pytest.fixture
-def clone(tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory) -> Path:
     """A repository with this project's data/.gitignore and with DVC set up."""
-    (tmp_path / "data").mkdir()
-    shutil.copy(ROOT / "data/.gitignore", tmp_path / "data")
+    folder = tmp_path_factory.mktemp("template")
+    (folder / "data").mkdir()
+    shutil.copy(ROOT / "data/.gitignore", folder / "data")
     for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
-        subprocess.run(command, cwd=tmp_path, check=True)
-    return tmp_path
+        subprocess.run(command, cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture
+def clone(template, tmp_path) -> Path:
+    return shutil.copytree(template, tmp_path / "clone")
 
 
 def tracked(folder: Path) -> list[str]:
@@ -121,6 +159,7 @@ def test_no_file_that_a_user_puts_under_data_enters_git(clone, name):
     assert tracked(clone) == ["data/.gitignore"]
 
 
+@pytest.mark.slow
 def test_an_experiment_with_a_users_folder_commits_none_of_it(clone):
     (clone / "data/mine").mkdir()
     (clone / "data/mine/train.csv").write_text("label\n1\n")
@@ -139,6 +178,7 @@ def test_an_experiment_with_a_users_folder_commits_none_of_it(clone):
         assert "train.csv" not in tree.stdout
 
 
+@pytest.mark.slow
 def test_dvc_can_track_a_users_file_under_data(clone):
     (clone / "data/digit-recognizer.zip").write_bytes(b"zip")
     subprocess.run([sys.executable, "-m", "dvc", "add", "-q", "data/digit-recognizer.zip"], cwd=clone, check=True)

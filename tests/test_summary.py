@@ -5,20 +5,26 @@ from pathlib import Path
 
 import pytest
 
-from stages import evaluate, submit
+from stages import evaluate, prepare, submit
 from stages.digits import dataset, summary
 
-METRICS = {"accuracy": 0.99738, "accuracy_standard_error": 0.00039, "errors": 44, "evaluated_images": 16800}
+METRICS = {"errors": 44, "evaluated_images": 16800, "labelled_rows": 16800}
 
 
-def printed(raw: str = "data/sample", members: int = 4) -> str:
-    lines = summary.lines(METRICS, members, 28000, Path(raw))
+def printed(raw: str = "data/sample", members: int = 4, labelled_rows: int = 16800) -> str:
+    lines = summary.lines(METRICS | {"labelled_rows": labelled_rows}, members, 28000, Path(raw))
     assert max(map(len, lines)) <= 80
     return "\n".join(lines)
 
 
-def test_it_states_the_accuracy_with_its_error_and_the_errors():
-    assert "99.74 % ± 0.04 % out of fold, 44 errors in 16,800 images" in printed()
+def test_it_states_the_accuracy_with_its_interval_and_the_errors():
+    assert "99.74 % (99.65 to 99.80): out of fold" in printed()
+    assert "44 in 16,800 images" in printed()
+
+
+@pytest.mark.parametrize(("labelled_rows", "said"), [(16800, False), (42000, True)])
+def test_it_says_when_not_all_labelled_images_were_held_out(labelled_rows, said):
+    assert ("only these of 42,000 were held out" in printed(labelled_rows=labelled_rows)) == said
 
 
 def test_it_says_where_pictures_models_and_submission_are():
@@ -45,14 +51,15 @@ def test_after_a_users_data_it_gives_the_command_that_submits():
 @pytest.mark.usefixtures("empty_project")
 def test_it_reads_what_the_stages_wrote(capsys):
     for path, content in {
-        evaluate.METRICS: json.dumps(METRICS),
+        prepare.METRICS: json.dumps({"labelled_rows": 16800}),
+        evaluate.METRICS: json.dumps({"errors": 44, "evaluated_images": 16800}),
         submit.SUBMISSION: "ImageId,Label\n1,7\n2,1\n",
         dataset.model_path(0): "",
     }.items():
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
     summary.main()
     written = capsys.readouterr().out
-    assert "44 errors" in written
+    assert "44 in 16,800 images\n" in written
     assert "1 network\n" in written
     assert "submission.csv: 2 digits" in written

@@ -40,6 +40,7 @@ def erase_digits(labelled: dataset.Labelled) -> dataset.Labelled:
     return labelled._replace(images=np.full_like(labelled.images, 7))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [shuffle_labels, erase_digits], ids=["random labels", "constant images"])
 def test_training_on_data_that_teaches_nothing_stops_in_one_line(
     empty_project: Path,

@@ -1,18 +1,13 @@
-"""Train the members on Dask, on this machine or elsewhere; cache those that are finished."""
+"""Train the members on Dask, on this machine or elsewhere."""
 
-import hashlib
-import json
 import logging
 import resource
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from importlib.metadata import version
 from multiprocessing import resource_tracker
-from pathlib import Path
 
-from stages.digits import files
+from stages.digits import member_cache
 from stages.digits.dataset import Labelled
 from stages.digits.errors import InputError
 from stages.digits.recipe import EpochMetrics, Recipe, TrainedMember
@@ -25,10 +20,6 @@ try:
 except ValueError as error:  # a file in ~/.config/dask, say, is broken
     raise InputError(str(error).partition("\n")[0]) from None
 
-CACHE_DIR = Path("data/members")  # not an output of DVC's, which deletes those before it runs a stage
-# What a member's bytes depend on:
-MEMBER_SOURCES = ("backend", "dataset", "environment", "geometry", "member", "network", "optimizer", "recipe")
-LIBRARIES = ("keras", "numpy", "scikit-learn", "tensorflow")
 OPEN_FILES, OPEN_FILES_OF_A_WORKER = 128, 16  # twice what a run needed when measured
 WORKER_MEMORY = 2 * 2**30  # bytes, more than a worker needs for a member
 DASK_CONFIG = {  # Dask's own watch over every process, 50 times a second and more, takes an eighth of a core
@@ -51,67 +42,19 @@ def train_members(
     way. `on_epoch_end` is called after each epoch of each member, in a thread of Dask's, `on_member_end` when a member
     is finished, perhaps before its last epochs are reported, and `log` with lines for a person.
     """
-    keys = cache_keys(labelled, recipe)
-    to_train = [member for member, key in enumerate(keys) if _read_cached(key) is None]
+    keys = member_cache.keys(labelled, recipe)
+    to_train = member_cache.unfinished(keys)
     if to_train:
         with _client(len(to_train), log) as client:
             for member, result in _run(client, labelled, to_train, keys, recipe, on_epoch_end):
-                write_cached(keys[member], result)
+                member_cache.write(keys[member], result)
                 on_member_end(member, result.history)
-    finished = {key: trained for key in keys if (trained := _read_cached(key))}
+    finished = {key: trained for key in keys if (trained := member_cache.read(key))}
     if len(finished) < len(keys):
         raise InputError(
-            f"{CACHE_DIR}: a finished member was removed or altered during training; run `dvc repro` again"
+            f"{member_cache.FOLDER}: a finished member was removed or altered during training; run `dvc repro` again"
         )
     return list(finished.values())
-
-
-def unfinished(labelled: Labelled, recipe: Recipe) -> list[int]:
-    """The members that are not in the cache."""
-    return [member for member, key in enumerate(cache_keys(labelled, recipe)) if _read_cached(key) is None]
-
-
-def cache_keys(labelled: Labelled, recipe: Recipe) -> list[str]:
-    """A file name for each member, a hash of all it depends on: data, recipe, code and library versions."""
-    digest = hashlib.sha256(recipe.model_dump_json(exclude={"members"}).encode())
-    for array in labelled:
-        digest.update(b"" if array is None else array.data.cast("B"))  # no copy: the images may be most of the memory
-    digest.update(code_digest().encode())
-    return [f"{digest.hexdigest()}-{member:02d}" for member in range(recipe.members)]
-
-
-@cache
-def code_digest() -> str:
-    """A hash of the code and the library versions that a member's bytes depend on, as of this process' first call."""
-    digest = hashlib.sha256()
-    for module in MEMBER_SOURCES:
-        digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
-    for library in LIBRARIES:
-        digest.update(f"{library} {version(library)}\n".encode())
-    return digest.hexdigest()
-
-
-def _read_cached(key: str) -> TrainedMember | None:
-    """The finished member, or None if it is missing, truncated or altered."""
-    try:
-        entry = json.loads((CACHE_DIR / f"{key}.json").read_text(encoding="utf-8"))
-        trained = TrainedMember(
-            (CACHE_DIR / f"{key}.keras").read_bytes(), [EpochMetrics(**row) for row in entry["history"]]
-        )
-        return trained if entry["sha256"] == _checksum(trained) else None
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return None
-
-
-def write_cached(key: str, trained: TrainedMember) -> None:
-    """Write the model, then its history and checksum: without the second file the member isn't finished."""
-    entry = {"sha256": _checksum(trained), "history": [row._asdict() for row in trained.history]}
-    files.write_bytes(CACHE_DIR / f"{key}.keras", trained.model)
-    files.write_bytes(CACHE_DIR / f"{key}.json", json.dumps(entry, indent=2).encode())
-
-
-def _checksum(trained: TrainedMember) -> str:
-    return hashlib.sha256(trained.model + json.dumps(trained.history).encode()).hexdigest()
 
 
 @contextmanager
@@ -200,7 +143,7 @@ def _run(
     client.subscribe_topic(topic, lambda event: on_epoch_end(EpochMetrics(*event[1])))
     waiting, finished = list(to_train), distributed.as_completed()
     running: dict[distributed.Future, int] = {}
-    train = _task(data, recipe.model_dump(), topic, code_digest())
+    train = _task(data, recipe.model_dump(), topic, member_cache.code_digest())
 
     def start_on_free_workers() -> None:
         """At most one member per thread: Dask would queue more behind running ones while workers are idle."""
@@ -251,9 +194,9 @@ def _task(data: str, recipe: dict, topic: str, expected: str) -> Callable[[int],
         worker = distributed.get_worker()
         advice = "start it in a clone of this commit with its environment, as `python -m dask worker`"
         try:
-            from stages.digits import cluster
+            from stages.digits import cluster, member_cache
 
-            actual = cluster.code_digest()
+            actual = member_cache.code_digest()
         except Exception as error:  # of any kind: it is another's code
             return f"the worker at {worker.address} can't import this project's code ({error}): {advice}"
         if actual != expected:

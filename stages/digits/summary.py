@@ -3,18 +3,27 @@
 import json
 from pathlib import Path
 
-from stages.digits import dataset, errors, params
+from stages.digits import dataset, errors, params, proportion
 
-METRICS = Path("metrics/evaluate.json")
+EVALUATED, PREPARED = Path("metrics/evaluate.json"), Path("metrics/prepare.json")
 SUBMISSION = Path("data/submission.csv")
 SAMPLE = Path("data/sample")
 
 
-def lines(metrics: dict[str, float], members: int, predictions: int, raw: Path) -> list[str]:
-    """At most 80 columns each; `members` counts the models, `predictions` the rows of the submission."""
-    percent = "{accuracy:.2%} ± {accuracy_standard_error:.2%}".format(**metrics).replace("%", " %")
+def lines(metrics: dict, members: int, predictions: int, raw: Path) -> list[str]:
+    """At most 80 columns each; `metrics` are those of prepare and evaluate.
+
+    `members` counts the models, `predictions` the rows of the submission.
+    """
+    wrong, evaluated, labelled = (metrics[name] for name in ("errors", "evaluated_images", "labelled_rows"))
     return [
-        f"accuracy    {percent} out of fold, {metrics['errors']:,} errors in {metrics['evaluated_images']:,} images",
+        f"accuracy    {proportion.format_accuracy(wrong, evaluated)}: out of fold, with 95 % interval",
+        f"errors      {wrong:,} in {evaluated:,} images",
+        *(
+            [f"            only these of {labelled:,} were held out; others may be harder or easier"]
+            if evaluated < labelled
+            else []
+        ),
         *(
             ["your own    {own_errors:,} errors in {own_images:,} digits, out of fold, too".format(**metrics)]
             if "own_images" in metrics
@@ -32,7 +41,7 @@ def lines(metrics: dict[str, float], members: int, predictions: int, raw: Path) 
 
 
 def main() -> None:
-    metrics = json.loads(METRICS.read_text(encoding="utf-8"))
+    metrics = json.loads(PREPARED.read_text(encoding="utf-8")) | json.loads(EVALUATED.read_text(encoding="utf-8"))
     predictions = SUBMISSION.read_text(encoding="utf-8").count("\n") - 1
     print("\n".join(lines(metrics, len(dataset.model_paths()), predictions, params.raw())))
 
