@@ -122,10 +122,10 @@ def test_a_folder_that_is_no_path_is_one_line(empty_project, value):
         params.own()
 
 
-@pytest.mark.parametrize("value", ["0", "101", "1.5", "'3'", "true", "null"])
+@pytest.mark.parametrize("value", ["-1", "101", "1.5", "'3'", "true", "null"])
 def test_a_weight_that_is_no_whole_number_in_range_is_one_line(empty_project, value):
     (empty_project / "params.yaml").write_text(f"own_weight: {value}\n")
-    with pytest.raises(InputError, match=r"own_weight: found .*expected a whole number from 1 to 100$"):
+    with pytest.raises(InputError, match=r"own_weight: found .*expected a whole number from 0 to 100$"):
         params.own_weight()
 
 
@@ -140,7 +140,7 @@ def test_prepare_adds_them_after_kaggles_rows_which_stay_in_their_folds(project_
     assert without.own is None
     for array, expected in zip(with_own[:3], without[:3], strict=True):
         assert np.array_equal(array[:60], expected)
-    assert with_own.own.tolist() == [0] * 60 + [5] * 3
+    assert with_own.own.tolist() == [0] * 60 + [1 + 5] * 3
     assert with_own.labels[60:].tolist() == [1, 3, 3]
     assert figures == json.loads(prepare.METRICS.read_text()) | {"own_rows": 3, "own_duplicates": 0}
 
@@ -182,6 +182,16 @@ def test_own_rows_outside_the_fold_are_all_trained_on_as_often_as_they_weigh(mix
         assert not set(rows.held_out) & set(rows.train)
 
 
+def test_own_rows_of_weight_0_are_evaluated_but_neither_trained_on_nor_consulted(labelled, mixed):
+    only_evaluated = mixed._replace(own=np.minimum(mixed.own, 1))
+    assert np.array_equal(only_evaluated.known().images, labelled.images)
+    assert len(mixed.known().images) == len(mixed.images)
+    for member in range(3):
+        rows = dataset.split(only_evaluated, member, validation_fraction=0.1, seed=1)
+        assert np.array_equal(rows.train, dataset.split(labelled, member, validation_fraction=0.1, seed=1).train)
+        assert only_evaluated.is_own[rows.held_out].any()
+
+
 def test_kaggles_rows_are_split_alike_with_and_without_own_ones(labelled, mixed):
     for member in range(3):
         without, rows = (dataset.split(one, member, validation_fraction=0.1, seed=1) for one in (labelled, mixed))
@@ -210,6 +220,9 @@ def test_own_rows_are_evaluated_out_of_fold_and_are_consulted_by_k_nn_but_no_par
     monkeypatch.setattr(neighbours, "refine_uncertain", refine)
     predictions = confident([0, 1, 0, 1, 1, 0, 1, 0], [0.95] * 8)  # Kaggle's are right, one's own all wrong
     monkeypatch.setattr(ensemble, "predict_proba", lambda _, images: predictions[images[:, 0, 0]])
+    ensemble.out_of_fold(labelled._replace(own=np.minimum(labelled.own, 1)), [object(), object()])
+    assert consulted == [([0, 1, 4, 5], [2, 3]), ([2, 3, 6, 7], [0, 1])], "those of weight 0 are not consulted"
+    consulted.clear()
     result = ensemble.out_of_fold(labelled, [object(), object()])
     assert result.member_accuracies == [1.0, 1.0]
     assert consulted == [([0, 1, 4, 5], [2, 3, 6, 7]), ([2, 3, 6, 7], [0, 1, 4, 5])]

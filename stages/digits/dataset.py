@@ -24,7 +24,7 @@ RERUN = "run `dvc repro`"
 Images = npt.NDArray[np.uint8]  # (n, 28, 28), ink 0–255
 Labels = npt.NDArray[np.uint8]  # (n,), 0–9
 Folds = npt.NDArray[np.uint8]  # (n,), 0 to folds-1
-Weights = npt.NDArray[np.uint8]  # (n,), how often an own row is trained on in an epoch; 0 for Kaggle's rows
+Weights = npt.NDArray[np.uint8]  # (n,), 0 for Kaggle's rows; 1 + how often an own row is trained on in an epoch
 Rows = npt.NDArray[np.int64]  # (n,), positions in another array
 Probabilities = npt.NDArray[np.floating]  # (n, 10), each row sums to 1
 
@@ -41,6 +41,10 @@ class Labelled(NamedTuple):
     def is_own(self) -> npt.NDArray[np.bool_]:
         """Mask (n,) of one's own rows."""
         return np.zeros(len(self.labels), dtype=bool) if self.own is None else self.own > 0
+
+    def known(self) -> "Labelled":
+        """The rows that may be learned from: all but own ones of weight 0, which are only evaluated."""
+        return self if self.own is None else self.subset(self.own != 1)
 
     def subset(self, rows: Rows | npt.NDArray[np.bool_]) -> "Labelled":
         """Those rows, by position or mask."""
@@ -76,7 +80,10 @@ def assign_folds(labels: Labels, folds: int, seed: int) -> Folds:
 
 
 def add_own(labelled: Labelled, images: Images, labels: Labels, weight: int, folds: int, seed: int) -> Labelled:
-    """`labelled`, then one's own rows: few as they may be, each digit is spread evenly over the folds."""
+    """`labelled`, then one's own rows, to be trained on `weight` times in an epoch.
+
+    Few as they may be, each digit is spread evenly over the folds.
+    """
     order = np.random.default_rng(seed).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
     own_folds = np.empty(len(labels), dtype=np.uint8)
@@ -85,7 +92,7 @@ def add_own(labelled: Labelled, images: Images, labels: Labels, weight: int, fol
         np.concatenate([labelled.images, images]),
         np.concatenate([labelled.labels, labels]),
         np.concatenate([labelled.folds, own_folds]),
-        np.repeat(np.array([0, weight], dtype=np.uint8), [len(labelled.labels), len(labels)]),
+        np.repeat(np.array([0, 1 + weight], dtype=np.uint8), [len(labelled.labels), len(labels)]),
     )
 
 
@@ -109,7 +116,7 @@ def split(labelled: Labelled, member: int, validation_fraction: float, seed: int
     )
     if labelled.own is not None:
         own = np.flatnonzero(~held_out & labelled.is_own)
-        train = np.concatenate([train, np.repeat(own, labelled.own[own])])
+        train = np.concatenate([train, np.repeat(own, labelled.own[own] - 1)])
     return Split(np.sort(train), np.sort(validation), np.flatnonzero(held_out))
 
 

@@ -79,10 +79,11 @@ def out_of_fold(labelled: Labelled, members: list[keras.Model]) -> OutOfFold:
     evaluated = n_predictions[:, 0] > 0
     subset = labelled.subset(evaluated)
     probabilities = total[evaluated] / n_predictions[evaluated]
+    known = labelled.known()
     for fold in np.unique(subset.folds):
-        rows, others = subset.folds == fold, labelled.folds != fold
+        rows, others = subset.folds == fold, known.folds != fold
         probabilities[rows] = neighbours.refine_uncertain(
-            probabilities[rows], subset.images[rows], labelled.images[others], labelled.labels[others]
+            probabilities[rows], subset.images[rows], known.images[others], known.labels[others]
         )
     return OutOfFold(subset, probabilities, member_accuracies)
 
@@ -92,7 +93,8 @@ def predict(images: Images, reference: Labelled, members: list[keras.Model]) -> 
     total = np.zeros((len(images), DIGITS))
     for model in members:
         total += predict_proba(model, images)
-    return neighbours.refine_uncertain(total / len(members), images, reference.images, reference.labels)
+    known = reference.known()
+    return neighbours.refine_uncertain(total / len(members), images, known.images, known.labels)
 
 
 def predict_proba(model: keras.Model, images: Images) -> Probabilities:

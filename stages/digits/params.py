@@ -64,11 +64,11 @@ def own() -> Path | None:
 
 
 def own_weight() -> int:
-    """How often each of one's own digits is trained on in an epoch."""
+    """How often each of one's own digits is trained on in an epoch; with 0 they are only evaluated."""
     value = read().get("own_weight", 1)
-    if type(value) is not int or not 1 <= value <= MAX_OWN_WEIGHT:  # type: True is an int
+    if type(value) is not int or not 0 <= value <= MAX_OWN_WEIGHT:  # type: True is an int
         raise InputError(
-            f"{PARAMS}: own_weight: found {repr(value)}, expected a whole number from 1 to {MAX_OWN_WEIGHT}"
+            f"{PARAMS}: own_weight: found {repr(value)}, expected a whole number from 0 to {MAX_OWN_WEIGHT}"
         )
     return value
 
