@@ -52,7 +52,7 @@ def draw(hand: Hand, digit: int, height: int, random: np.random.Generator) -> np
         by_corner = len(stroke) < 10  # a corner moves by itself, a curve as a whole
         offsets = random.normal(0, 0.03, (len(stroke) if by_corner else 1, 2))
         moved.append([(x, y) for x, y in (np.array(stroke) + offsets).tolist()])
-    return strokes.draw_strokes(moved, height, hand.thickness, shape, random)
+    return strokes.draw_strokes(moved, height, hand.thickness, random, shape)
 
 
 def print_form(pdf: Path, layout: int = 0, pixels_per_mm: float = PIXELS_PER_MM) -> Picture:

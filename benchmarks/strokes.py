@@ -32,21 +32,37 @@ STROKES: list[list[Stroke]] = [  # of each digit
 ]
 
 
+SHAPES: list[tuple[str, list[Stroke]]] = [  # digits as other schools teach them, and other marks
+    ("4", [[(0.3, 0), (0.06, 0.52), (0.42, 0.46)], [(0.62, 0), (0.34, 1)]]),
+    ("4", [[(0.15, 0), (0.08, 0.5), (0.4, 0.46)], [(0.55, 0.04), (0.48, 1)]]),
+    ("5", [[(0.2, 0.1), (0.17, 0.45), *arc(0.32, 0.7, 0.3, 0.3, -120, 140)], [(0.28, 0), (0.66, -0.01)]]),
+    ("1", [[(0.1, 0.36), (0.36, 0), (0.26, 1)]]),
+    ("1", [[(0.16, 0.28), (0.36, 0), (0.33, 1)], [(0.12, 1), (0.55, 1)]]),
+    ("7", [[(0.05, 0.02), (0.6, 0), (0.25, 1)], [(0.2, 0.5), (0.6, 0.48)]]),
+    ("7", [[(0.03, 0.12), (0.12, 0.02), (0.35, 0.09), (0.62, 0), (0.3, 1)], [(0.22, 0.5), (0.6, 0.48)]]),
+    ("6", [[(0.5, 0), (0.2, 0.4), *arc(0.34, 0.74, 0.26, 0.26, -180, 180)]]),
+    ("6", [[(0.48, 0.1), (0.34, 0), *arc(0.36, 0.7, 0.28, 0.3, -170, 230)]]),
+]
+
+
 def draw(digit: int, height: int, thickness: float, random: np.random.Generator) -> np.ndarray:
     """The ink (height + margin, width + margin), 0 to 1, of a digit in a hand of its own."""
-    shape = random.uniform(-0.12, 0.12), random.uniform(-0.15, 0.3), random.uniform(0.8, 1.15)
-    return draw_strokes(STROKES[digit], height, thickness, shape, random)
+    return draw_strokes(STROKES[digit], height, thickness, random)
 
 
 def draw_strokes(
     strokes: list[Stroke],
     height: int,
     thickness: float,
-    shape: tuple[float, float, float],
     random: np.random.Generator,
+    shape: tuple[float, float, float] | None = None,
 ) -> np.ndarray:
-    """The same for any strokes; `shape` is turn, slant and stretch."""
-    turn, slant, stretch = shape
+    """The same of any strokes; `shape` is turn, slant and stretch, random ones by default."""
+    turn, slant, stretch = shape or (
+        random.uniform(-0.12, 0.12),
+        random.uniform(-0.15, 0.3),
+        random.uniform(0.8, 1.15),
+    )
     margin = thickness + 0.25
     side = round((1 + 2 * margin) * height) * OVERSAMPLING
     picture = Image.new("L", (side, side))

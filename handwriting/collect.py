@@ -17,6 +17,8 @@ import pandas as pd
 
 from handwriting import contact_sheet, page, picture, predict
 from handwriting.page import Page
+from handwriting.picture import Picture
+from handwriting.reading import SURE
 from stages.digits import dataset, ensemble, errors, own, params
 from stages.digits.dataset import Images, Labels, Probabilities
 from stages.digits.errors import InputError
@@ -39,9 +41,13 @@ class Collected(NamedTuple):
     contradicted: int | None  # digits that the models are sure are others; None without models
 
 
-def collect(path: Path, folder: Path, row_labels: Sequence[int] | None, trust: bool, models: "Models") -> Collected:
-    """Read the page into the folder; InputError, and nothing written, if it isn't sure what the page holds."""
-    pixels = picture.load(path)
+def collect(
+    pixels: Picture, stem: str, folder: Path, row_labels: Sequence[int] | None, trust: bool, models: "Models"
+) -> Collected:
+    """Read a page into the folder, into a file whose name begins with `stem`.
+
+    InputError, and nothing written, if it isn't sure what the page holds.
+    """
     found = page.read_form(pixels) if row_labels is None else page.read_table(pixels)
     if found is None:
         raise InputError("found no form of ours; for another ruled page, give the label of each row with --labels")
@@ -51,7 +57,7 @@ def collect(path: Path, folder: Path, row_labels: Sequence[int] | None, trust: b
     if probabilities is not None and not trust:
         _check_rows(found, labels, probabilities)
     name = own.page_hash(found.images, labels, found.cells)
-    file = folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', path.stem)[:MAX_STEM].strip('-') or 'page'}-{name}.csv"
+    file = folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', stem)[:MAX_STEM].strip('-') or 'page'}-{name}.csv"
     sheet = SHEETS / f"{file.stem}.png"
     differ = None if probabilities is None else _differ(labels, probabilities)
     contact_sheet.save(found, labels, differ, probabilities, models.classes, sheet)
@@ -127,7 +133,7 @@ def _likeness(a: Images, b: Images) -> np.ndarray:
 
 def _differ(labels: Labels, probabilities: Probabilities) -> np.ndarray:
     """Mask (n,) of the digits that the models are sure are others."""
-    return (probabilities.argmax(axis=1) != labels) & (probabilities.max(axis=1) >= predict.SURE)
+    return (probabilities.argmax(axis=1) != labels) & (probabilities.max(axis=1) >= SURE)
 
 
 def _check_rows(found: Page, labels: Labels, probabilities: Probabilities) -> None:
@@ -144,7 +150,7 @@ def _check_rows(found: Page, labels: Labels, probabilities: Probabilities) -> No
             )
 
 
-def as_text(path: Path, collected: Collected) -> str:
+def as_text(name: str, collected: Collected) -> str:
     """What was taken from a page, in a line."""
     found, labels = collected.page, collected.labels
     counts = ", ".join(f"{digit}: {times}" for digit, times in enumerate(np.bincount(labels)) if times)
@@ -152,7 +158,7 @@ def as_text(path: Path, collected: Collected) -> str:
     if collected.contradicted is not None:
         check = f"{collected.contradicted} that the models are sure are others"
     return (
-        f"{path}: took {len(labels)} digits into {collected.file} ({counts}); left out {found.blank} blank cells and "
+        f"{name}: took {len(labels)} digits into {collected.file} ({counts}); left out {found.blank} blank cells and "
         f"{found.struck_out} crossed out; {check}: look at {collected.sheet}"
     )
 
@@ -167,20 +173,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m handwriting.collect", description="Collect your own digits from filled forms."
     )
-    parser.add_argument("scans", metavar="SCAN", nargs="+", type=Path, help="a scan or photo of one page")
+    parser.add_argument("scans", metavar="SCAN", nargs="+", type=Path, help="a scan, a photo, or a PDF of pages")
     parser.add_argument("--labels", help="of another ruled page: the digit of each row, or one for all of them")
     parser.add_argument("--trust", action="store_true", help="take a row even if the models read it as another digit")
     arguments = parser.parse_args()
     row_labels = None if arguments.labels is None else parse_labels(arguments.labels)
     folder, models = params.own() or own.FOLDER, Models(params.classes())
     taken, problems = 0, 0
+
+    def report(name: str, error: InputError) -> None:
+        nonlocal problems
+        problems += 1
+        print(f"{name}: {str(error.code).removeprefix(f'{name}: ')}", file=sys.stderr)
+
     for path in arguments.scans:
         try:
-            print(as_text(path, collect(path, folder, row_labels, arguments.trust, models)), flush=True)
-            taken += 1
+            for number, pixels in enumerate(picture.pages(path), start=1):
+                name, stem = (
+                    (str(path), path.stem) if number == 1 else (f"{path}, page {number}", f"{path.stem}-{number}")
+                )
+                try:
+                    collected = collect(pixels, stem, folder, row_labels, arguments.trust, models)
+                except InputError as error:
+                    report(name, error)
+                else:
+                    taken += 1
+                    print(as_text(name, collected), flush=True)
         except InputError as error:
-            problems += 1
-            print(f"{path}: {str(error.code).removeprefix(f'{path}: ')}", file=sys.stderr)
+            report(str(path), error)
     if taken:
         print(f"{folder}: {len(own.read(folder).labels)} digits in {len(own.paths(folder))} files; next:")
         print(f"dvc add {folder} && dvc exp run -S own={folder}")

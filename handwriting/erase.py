@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from handwriting.scan import Ink
+from handwriting.marks import Ink
 
 CELL_SIDE = 64  # pixels of the shorter side of a straightened cell, where the picture has as many
 ENLARGE = 1.5  # at most, where it has fewer
@@ -35,9 +35,9 @@ class Straightened(NamedTuple):
 def cell_inks(ink: Ink, corners: Corners) -> list[list[Ink]]:
     """The ink of each cell, row by row: what is written in it, 0 elsewhere; with a margin of PAD of the cell."""
     table = straighten(ink, corners)
-    limits = _thresholds(table)
+    limits, is_blank = _thresholds(table)
     _erase_lines(table, limits)
-    owners = _owners(table, limits)
+    owners = _owners(table, limits, is_blank)
     pad = _pad(table)
     return [
         [
@@ -79,21 +79,29 @@ def _pad(table: Straightened) -> int:
     return round(PAD * min(np.median(np.diff(table.rows)), np.median(np.diff(table.columns))))
 
 
-def _thresholds(table: Straightened) -> Ink:
-    """Above what each pixel is ink: a fraction of its cell's darkest ink; infinite in a blank cell."""
+def _thresholds(table: Straightened) -> tuple[Ink, npt.NDArray[np.bool_]]:
+    """Above what each pixel is ink: a fraction of its cell's darkest ink, or of all cells' in a blank cell.
+
+    Ink in a blank cell may only be what reaches into it from another one; also which cells are blank.
+    """
     ink, noise = table.ink, _noise(table)
     base, needed = max(MIN_INK, NOISE_LEVELS * noise), max(MIN_DIGIT, 1.5 * NOISE_LEVELS * noise)
-    limits = np.full(ink.shape, np.inf, dtype=np.float32)
+    limits = np.empty(ink.shape, dtype=np.float32)
+    darkest = np.empty((len(table.rows) - 1, len(table.columns) - 1))
     rows, columns = _outer(table.rows, ink.shape[0]), _outer(table.columns, ink.shape[1])
     smooth = cv2.GaussianBlur(ink, (0, 0), 0.8)
     for row, (top, bottom) in enumerate(zip(table.rows[:-1], table.rows[1:], strict=True)):
         for column, (left, right) in enumerate(zip(table.columns[:-1], table.columns[1:], strict=True)):
             inset_y, inset_x = max(2, (bottom - top) // 7), max(2, (right - left) // 7)
             inside = smooth[top + inset_y : bottom - inset_y, left + inset_x : right - inset_x]
-            darkest = float(np.partition(inside, -max(4, inside.size // 150), axis=None)[-max(4, inside.size // 150)])
-            if darkest >= needed:
-                limits[rows[row] : rows[row + 1], columns[column] : columns[column + 1]] = max(base, FAINT * darkest)
-    return limits
+            few = max(4, inside.size // 150)
+            darkest[row, column] = np.partition(inside, -few, axis=None)[-few]
+    is_blank = darkest < needed
+    usual = float(np.median(darkest[~is_blank])) if not is_blank.all() else needed
+    for row, column in np.ndindex(darkest.shape):
+        part = slice(rows[row], rows[row + 1]), slice(columns[column], columns[column + 1])
+        limits[part] = max(base, FAINT * (usual if is_blank[row, column] else darkest[row, column]))
+    return limits, is_blank
 
 
 def _outer(lines: np.ndarray, length: int) -> np.ndarray:
@@ -156,7 +164,7 @@ def _erase(ink: Ink, limits: Ink, pieces: np.ndarray, edges: np.ndarray) -> None
             ink[first:last, start:end] *= crossed
 
 
-def _owners(table: Straightened, limits: Ink) -> npt.NDArray[np.int32]:
+def _owners(table: Straightened, limits: Ink, is_blank: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
     """The number, from 1 and row by row, of the cell to which each pixel's ink belongs; 0 where there is none."""
     mask = table.ink > limits
     n_columns = len(table.columns) - 1
@@ -171,7 +179,9 @@ def _owners(table: Straightened, limits: Ink) -> npt.NDArray[np.int32]:
     owner = np.where(counts.max(axis=1) >= OWN * counts.sum(axis=1), counts.argmax(axis=1), -1)
     owner[0] = 0
     owners = owner[labels].astype(np.int32)
-    return np.where(owners < 0, cells, owners)
+    owners = np.where(owners < 0, cells, owners)
+    owners[np.concatenate([[False], is_blank.ravel()])[owners]] = 0
+    return owners
 
 
 def _cut(table: Straightened, owners: np.ndarray, pad: int, cell: tuple[int, int], number: int) -> Ink:

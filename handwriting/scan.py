@@ -1,19 +1,22 @@
-"""A picture of handwritten digits -> the digits, each as MNIST's would look: found, cut out, scaled and centred.
+"""A picture of handwritten digits -> what may be digits, each as MNIST's would look: found, cut out, scaled, centred.
 
 MNIST's form: light ink on black, the longest side of the ink 20 pixels, its centre of mass on pixel 14, its peak 255.
 """
 
-from typing import NamedTuple
-
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
+from handwriting import marks, segment
+from handwriting.marks import Ink, Labels, Mark
 from handwriting.picture import Picture
-from stages.digits.dataset import SIDE, Images
+from handwriting.segment import Candidates
+from stages.digits.dataset import SIDE
 from stages.digits.errors import InputError
 
+MAX_SIDE = 1200  # pixels: larger pictures are made smaller
 BOX = 20  # pixels: the longest side of a digit's ink
 CENTRE = 14.0  # the pixel of its centre of mass; with 13.5, most of MNIST would move
 FAINT = 64 / 255  # of the peak: fainter ink is blur or noise
@@ -23,38 +26,63 @@ NOISE_LEVELS = 4  # standard deviations of the paper that ink must exceed
 MIN_CONTRAST = 0.08  # of the paper's brightness: what differs less is no ink
 MIN_HEIGHT = 6  # pixels of a digit
 SMALLEST = 0.3  # of the tallest digit's height: smaller marks are dots, dashes and specks
+CELL_FAINT = 0.3  # of a cell's darkest ink
+CELL_HEIGHT = 0.15  # of a cell with its margin: what isn't as high is no digit
+DASH = 0.2  # of the tallest mark in a cell, its height or width: smaller marks are dirt
 MAX_PARTS = 1000  # connected parts of the ink
 
-Ink = npt.NDArray[np.float32]  # (height, width), 0 for paper to 1; below 0, for noise
-Labels = npt.NDArray[np.int32]  # (height, width), the number of a connected part, 0 outside
-Boxes = npt.NDArray[np.int64]  # (n, 4): left, top, right and bottom, the last two exclusive
 
-
-class Scan(NamedTuple):
-    """The digits of a picture, line by line, each from left to right."""
-
-    boxes: Boxes  # in pixels of the picture
-    images: Images  # in MNIST's form
-
-
-def find_digits(picture: Picture) -> Scan:
-    """The digits of a picture, dark on light or light on dark; InputError if there is none."""
+def find_digits(picture: Picture) -> Candidates:
+    """What may be digits in a picture, dark on light or light on dark; InputError if there is nothing."""
     for image in (picture, 255 - picture):
         if is_mnist_form(image):
             rows, columns = np.nonzero(image)
             box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-            return Scan(np.array([box]), image[None])
+            return Candidates(np.array([box]), image[None], np.array([0]), np.array([[0, 1]]), np.array([0.0]))
+    scale = min(1.0, MAX_SIDE / max(picture.shape))
+    if scale < 1:
+        small = Image.fromarray(picture)
+        small.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX)
+        picture = np.asarray(small)
     ink = measure_ink(picture)
-    labels, n_parts = ndimage.label(_mask(ink), structure=np.ones((3, 3)))
-    if n_parts > MAX_PARTS:
-        raise InputError(f"found {n_parts:,} marks, expected a few digits on plain paper")
-    marks = _join(_find_marks(labels))
-    tallest = max((mark.height for mark in marks), default=0)
-    digits = _in_reading_order([mark for mark in marks if mark.height >= max(MIN_HEIGHT, SMALLEST * tallest)])
-    if not digits:
+    labels, found = marks.label(_mask(ink))
+    if len(found) > MAX_PARTS:
+        raise InputError(f"found {len(found):,} marks, expected a few digits on plain paper")
+    joined = marks.join(_inside(labels, found))
+    tallest = max((mark.height for mark in joined), default=0)
+    if tallest < MIN_HEIGHT:
         raise InputError("no digit found; expected dark digits on light paper, or light ones on dark")
-    images = np.stack([normalise(_cut(ink, labels, mark)) for mark in digits])
-    return Scan(np.array([mark[1:] for mark in digits]), images)
+    lines = marks.in_lines([mark for mark in joined if mark.height >= max(MIN_HEIGHT, SMALLEST * tallest)])
+    candidates = find_candidates(ink, labels, lines)
+    return candidates._replace(boxes=np.round(candidates.boxes / scale).astype(np.int64))
+
+
+def find_in_cell(ink: Ink, number: int) -> Candidates | None:
+    """What may be digits in a table's cell, whose paper is 0; None if there are only dots and dashes.
+
+    `number` is that of the line.
+    """
+    labels, found = marks.label(ink > CELL_FAINT * ink.max())
+    joined = marks.join(found)
+    tallest = max((mark.height for mark in joined), default=0)
+    if tallest < max(MIN_HEIGHT, CELL_HEIGHT * len(ink)):
+        return None
+    line = [mark for mark in joined if max(mark.height, mark.width) >= DASH * tallest]
+    candidates = find_candidates(ink, labels, [sorted(line, key=lambda mark: mark.left)])
+    return candidates._replace(lines=candidates.lines + number)
+
+
+def find_candidates(ink: Ink, labels: Labels, lines: list[list[Mark]]) -> Candidates:
+    """All that may be a digit among the marks of lines."""
+    boxes, images, numbers, spans, costs = [], [], [], [], []
+    for number, line in enumerate(lines):
+        for span in segment.find_spans(np.array([mark[1:] for mark in line])):
+            boxes.append(span.box)
+            images.append(normalise(marks.cut(ink, labels, marks.union(line[span.first : span.end]))))
+            numbers.append(number)
+            spans.append((span.first, span.end))
+            costs.append(span.cost)
+    return Candidates(np.array(boxes), np.stack(images), np.array(numbers), np.array(spans), np.array(costs))
 
 
 def is_mnist_form(picture: Picture) -> bool:
@@ -112,95 +140,16 @@ def _mask(ink: Ink) -> npt.NDArray[np.bool_]:
     smooth = ndimage.gaussian_filter(ink, max(ink.shape) / 800)
     middle = np.median(smooth)
     noise = 1.4826 * np.median(np.abs(smooth - middle))  # the standard deviation, of a normal distribution
-    return smooth > max(_otsu(smooth), middle + NOISE_LEVELS * noise, MIN_CONTRAST)
+    levels = (255 * smooth.clip(0, 1)).astype(np.uint8)
+    otsu = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0] + 1
+    return smooth > max(otsu / 255, middle + NOISE_LEVELS * noise, MIN_CONTRAST)
 
 
-def _otsu(ink: Ink) -> float:
-    """The threshold that leaves the least variance on both sides of it."""
-    counts, edges = np.histogram(ink.clip(0, 1), bins=256, range=(0, 1))
-    below = np.cumsum(counts)[:-1]
-    sums = np.cumsum(counts * edges[1:])
-    above = ink.size - below
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gap = (sums[-1] - sums[:-1]) / above - sums[:-1] / below
-    return float(edges[1:-1][np.argmax(np.nan_to_num(below * above * gap**2))])
-
-
-class _Mark(NamedTuple):
-    """One or several connected parts of the mask, and their box."""
-
-    parts: tuple[int, ...]  # their numbers
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def height(self) -> int:
-        return self.bottom - self.top
-
-    @property
-    def width(self) -> int:
-        return self.right - self.left
-
-
-def _find_marks(labels: Labels) -> list[_Mark]:
-    """Each connected part as a mark of its own, but for those along the picture's edge: table, shadow, frame."""
-    marks = [
-        _Mark((number,), across.start, down.start, across.stop, down.stop)
-        for number, (down, across) in enumerate(ndimage.find_objects(labels), start=1)
-    ]
+def _inside(labels: Labels, found: list[Mark]) -> list[Mark]:
+    """Without the marks along the picture's edge: table, shadow, frame."""
     along = [
         max(np.count_nonzero(edge == mark.parts[0]) / len(edge) for edge in (labels[0], labels[-1], *labels.T[[0, -1]]))
-        for mark in marks
+        for mark in found
     ]
-    inside = [mark for mark, fraction in zip(marks, along, strict=True) if fraction <= 0.5]
-    return inside or marks
-
-
-def _join(marks: list[_Mark]) -> list[_Mark]:
-    """The strokes of one digit as one mark: they lie above each other, with little between them."""
-    joined: list[_Mark] = []
-    for mark in sorted(marks, key=lambda mark: -mark.height):
-        while other := next((other for other in joined if _belong_together(mark, other)), None):
-            joined.remove(other)
-            mark = _Mark(
-                mark.parts + other.parts,
-                min(mark.left, other.left),
-                min(mark.top, other.top),
-                max(mark.right, other.right),
-                max(mark.bottom, other.bottom),
-            )
-        joined.append(mark)
-    return joined
-
-
-def _belong_together(a: _Mark, b: _Mark) -> bool:
-    shared = min(a.right, b.right) - max(a.left, b.left)
-    gap = max(a.top, b.top) - min(a.bottom, b.bottom)
-    small, tall = sorted((a.height, b.height))
-    needed = 0.7 if small > 0.6 * tall else 0.3  # two slanted digits may overlap a little
-    return shared >= needed * min(a.width, b.width) and gap <= 0.3 * tall
-
-
-def _in_reading_order(marks: list[_Mark]) -> list[_Mark]:
-    """Line by line, from left to right; a line may rise or fall."""
-    lines: list[list[_Mark]] = []
-    for mark in sorted(marks, key=lambda mark: mark.left):
-        for line in lines:
-            shared = min(mark.bottom, line[-1].bottom) - max(mark.top, line[-1].top)
-            if shared >= 0.4 * min(mark.height, line[-1].height):
-                line.append(mark)
-                break
-        else:
-            lines.append([mark])
-    return [mark for line in sorted(lines, key=lambda line: np.mean([mark.top for mark in line])) for mark in line]
-
-
-def _cut(ink: Ink, labels: Labels, mark: _Mark) -> Ink:
-    """The ink of a mark and of its blurred edge, without that of its neighbours."""
-    margin = 1 + mark.height // 20
-    box = slice(max(0, mark.top - margin), mark.bottom + margin), slice(max(0, mark.left - margin), mark.right + margin)
-    own = np.isin(labels[box], mark.parts)
-    near = ndimage.binary_dilation(own, iterations=margin) & ((labels[box] == 0) | own)
-    return np.where(near, ink[box], 0)
+    inside = [mark for mark, fraction in zip(found, along, strict=True) if fraction <= 0.5]
+    return inside or found

@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from handwriting import erase, perspective, ruling
+from handwriting.marks import Ink
 from handwriting.picture import Picture
 from handwriting.ruling import Lattice
-from handwriting.scan import Ink, measure_ink
 
 OVERVIEW = 1800  # pixels of the longer side of the picture in which rulings are looked for
+PAPER_SIDE = 160  # pixels of the small copy that shows the paper
+CLOSED = 9  # of its pixels: darker spots that are smaller are ink
 SAME_ROW = 0.5  # of a box's height that two boxes of a row share
 
 
@@ -46,7 +48,7 @@ def find_tables(picture: Picture) -> list[Table]:
     scale = min(1.0, OVERVIEW / max(picture.shape))
     small = _resize(picture, scale)
     matrix, size = perspective.find(small)
-    straight = cv2.warpPerspective(_resize(ink, scale), matrix, size, borderMode=cv2.BORDER_REPLICATE)
+    straight = cv2.warpPerspective(_resize(ink, scale), matrix, size)
     lattices = _outermost(ruling.find_lattices(straight))
     back = np.diag([1 / scale, 1 / scale, 1]) @ np.linalg.inv(matrix)
     grids = [lattice for lattice in lattices if lattice.closed.size > 1]
@@ -61,14 +63,26 @@ def find_tables(picture: Picture) -> list[Table]:
     return [table for _, table in sorted(found, key=lambda pair: pair[0][..., 1].min())]
 
 
+def measure_ink(picture: Picture) -> Ink:
+    """How much darker each pixel is than the paper around: uneven light is divided out."""
+    small = _resize(picture, min(1.0, PAPER_SIDE / max(picture.shape)))
+    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((CLOSED, CLOSED), np.uint8))
+    paper = cv2.GaussianBlur(paper, (0, 0), CLOSED / 2).astype(np.float32)
+    paper = cv2.resize(paper, picture.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return 1 - picture / np.maximum(paper, 1)
+
+
 def _resize(image: np.ndarray, scale: float) -> np.ndarray:
     return image if scale == 1 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def _outermost(lattices: list[Lattice]) -> list[Lattice]:
     """Without those that lie inside a table: a 0 in a cell looks like a box."""
-    grids = [lattice for lattice in lattices if lattice.closed.size > 1]
-    return [one for one in lattices if not any(_contains(grid, one) for grid in grids if grid is not one)]
+    kept: list[Lattice] = []
+    for one in sorted(lattices, key=lambda lattice: -lattice.closed.size):
+        if not any(_contains(grid, one) for grid in kept if grid.closed.size > 1):
+            kept.append(one)
+    return kept
 
 
 def _contains(outer: Lattice, inner: Lattice) -> bool:

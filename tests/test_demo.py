@@ -121,7 +121,7 @@ def test_a_drawing_gets_what_predict_gives_for_the_same_picture(tmp_path, monkey
     (reading,), _ = predict.read([tmp_path / "same.png"])
     expected = predict.describe(reading, CLASSES)["digits"]
     digits = answer(drawing)["digits"]
-    assert [np.array(digit.pop("seen")).tolist() for digit in digits] == reading.scan.images.tolist()
+    assert [np.array(digit.pop("seen")).tolist() for digit in digits] == reading.page.digits.images.tolist()
     for digit in digits:
         digit["probabilities"] = dict(digit["probabilities"])
     assert digits == expected
@@ -152,7 +152,7 @@ def test_an_image_in_mnists_form_reaches_the_networks_as_it_is():
 @pytest.mark.parametrize("drawing", [png(np.full((40, 60), 255, np.uint8)), b"no picture"], ids=["blank", "no PNG"])
 def test_what_shows_no_digit_is_answered_with_the_reason(drawing):
     problem = answer(drawing)["problem"]
-    assert "no digit found" in problem or "not a PNG" in problem
+    assert "no digit found" in problem or "not a picture" in problem
     assert ".png:" not in problem
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import strokes
-from handwriting import predict, scan
+from handwriting import picture, predict, scan
 from stages import prepare
 from stages.digits import dataset, drawing, ensemble
 from stages.digits.errors import InputError
@@ -115,7 +115,7 @@ def test_a_picture_that_cannot_be_read_is_a_line_and_the_others_are_read(run, pa
     assert printed.out.startswith(f"{page}: 42\n")
     blank, missing = printed.err.splitlines()
     assert blank.startswith(f"{page.parent}/blank.png: no digit found; ")
-    assert missing == f"{page.parent}/missing.png: missing; expected a PNG or JPEG file"
+    assert missing == f"{page.parent}/missing.png: missing; expected {picture.EXPECTED}"
 
 
 @pytest.mark.parametrize(

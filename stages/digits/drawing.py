@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Rectangle
 
@@ -192,6 +193,31 @@ def prediction(
         _draw_ink(axes, image)
         title = f"{textwrap.fill(name, TITLE_WIDTH)}\n{100 * row.max():.1f} %"
         axes.set_title(title if row.max() >= sure else f"{title}, unsure", fontsize=8, color=colour)
+    return figure
+
+
+def table(picture: np.ndarray, boxes: np.ndarray, names: Sequence[str], unsure: Sequence[bool]) -> Figure:
+    """A picture with the cells (n, 4, 2) of its tables outlined, in each what was read; what is unsure is red."""
+    height, width = picture.shape
+    cell = float(np.median(np.ptp(boxes[..., 1], axis=1)))  # pixels
+    inches = float(np.clip(width / cell * 0.34, WIDTH, 2 * WIDTH))
+    figure = Figure(figsize=(inches, inches * height / width))
+    axes = figure.add_axes((0, 0, 1, 1))
+    _bare(axes)
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    points = cell / width * inches * 72  # of type, a cell's height
+    for box, name, is_unsure in zip(boxes, names, unsure, strict=True):
+        colour = ERROR if is_unsure else VALIDATION
+        outline = 0.08 * (box.mean(axis=0) - box) + box
+        axes.fill(
+            *outline.T, facecolor=(*to_rgb(ERROR), 0.15) if is_unsure else "none", edgecolor=colour,
+            linewidth=max(0.4, points / 40),
+        )  # fmt: skip
+        left, top = outline[0]
+        axes.text(
+            left + 0.06 * cell, top + 0.04 * cell, name, color=colour, fontsize=max(4, 0.3 * points), weight="bold",
+            va="top",
+        )  # fmt: skip
     return figure
 
 
