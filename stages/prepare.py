@@ -14,6 +14,7 @@ from stages.digits import dataset, drawing, errors, files, kaggle, own, params
 
 METRICS = Path("metrics/prepare.json")
 PLOTS = Path("plots")
+SAMPLE = Path("data/sample")
 
 
 class Prepare(params.Section):
@@ -73,6 +74,11 @@ def main() -> None:
         digits = own.read(own_folder)
         rows = dataset.add_own(rows, digits.images, digits.labels, own_weight, settings.folds, settings.seed)
         metrics |= own_statistics(digits)
+        if raw == SAMPLE:
+            print(
+                f"warning: {own_folder} is trained on beside the sample, which knows few hands; see README",
+                file=sys.stderr,
+            )
 
     dataset.save_labelled(dataset.LABELLED, rows)
     dataset.save_unlabelled(dataset.UNLABELLED, unlabelled.images)

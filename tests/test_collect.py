@@ -278,6 +278,18 @@ def test_of_a_page_that_was_filled_further_only_the_new_cells_are_taken(save, bl
     assert tables["full"]["column"].tolist() == [7] * 10
 
 
+@pytest.mark.usefixtures("empty_project")
+def test_each_page_of_a_pdf_is_taken_or_named(scanned, blank, monkeypatch, capsys):
+    other = hands.fill(blank, hands.HANDS["north"], np.random.default_rng(4), EACH)
+    first, *rest = (Image.fromarray(one) for one in (scanned, blank, other))
+    first.save("scans.pdf", save_all=True, append_images=rest, resolution=150)
+    assert main(monkeypatch, "scans.pdf") == 1
+    printed = capsys.readouterr()
+    assert [line.partition(" took")[0] for line in printed.out.splitlines()[:2]] == ["scans.pdf:", "scans.pdf, page 3:"]
+    assert printed.err.startswith("scans.pdf, page 2: found no digit")
+    assert [path.name.rpartition("-")[0] for path in own.paths(own.FOLDER)] == ["scans-3", "scans"]
+
+
 def test_another_page_of_the_same_hand_is_taken(save, blank, monkeypatch):
     pages = [hands.fill(blank, hands.HANDS["north"], np.random.default_rng(seed), EACH) for seed in (1, 2)]
     assert main(monkeypatch, *(save(f"{seed}.png", one) for seed, one in enumerate(pages))) == 0

@@ -154,6 +154,15 @@ def test_prepare_warns_of_own_digits_that_are_copies(folder, capsys):
     )
 
 
+def test_own_digits_beside_the_sample_are_allowed_with_a_warning(project_with_own, capsys):
+    (project_with_own / "data/raw").rename(project_with_own / "data/sample")
+    path = project_with_own / "params.yaml"
+    path.write_text(path.read_text().replace("raw: data/raw", "raw: data/sample"))
+    prepare.main()
+    assert capsys.readouterr().err.endswith("is trained on beside the sample, which knows few hands; see README\n")
+    assert dataset.load_labelled(dataset.LABELLED).is_own.sum() == 3
+
+
 def test_a_rejected_folder_changes_no_output(project_with_own, folder):
     (folder / "a.csv").write_text("nonsense")
     with pytest.raises(InputError, match=r"a\.csv, line 1"):
