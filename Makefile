@@ -6,7 +6,7 @@ READY := .venv/ready
 COG := cog -I . -p "from benchmarks import tables" -P
 DEAL := --dist loadgroup --no-loadscope-reorder# to the workers in the order of tests/conftest.py
 GENERATED := README.md docs/comparison.md docs/handwriting.md docs/model_card.md docs/reliability.md
-OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evaluated_images$$|raw$$|(prepare|train)\.)
+OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evaluated_images$$|raw$$|own$$|own_weight$$|own_errors$$|own_images$$|(prepare|train)\.)
 
 .PHONY: run plots demo experiments test test-fast search test-search readme verify verify-cpu format lock clean help
 
