@@ -16,7 +16,7 @@ FAILED = { echo "setting up .venv failed: see above; is the network there? Then 
 COG := cog -I . -p "from benchmarks import tables" -P
 DEAL := --dist loadgroup --no-loadscope-reorder# to the workers in the order of tests/conftest.py
 GENERATED := README.md docs/comparison.md docs/handwriting.md docs/model_card.md docs/reliability.md
-OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evaluated_images$$|raw$$|(prepare|train)\.)
+OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evaluated_images$$|raw$$|own$$|own_weight$$|own_errors$$|own_images$$|(prepare|train)\.)
 
 .PHONY: run plots demo experiments test test-fast search test-search readme verify verify-cpu format lock clean help
 

@@ -50,9 +50,19 @@ def draw(digit: int, height: int, thickness: float, random: np.random.Generator)
     return draw_strokes(STROKES[digit], height, thickness, random)
 
 
-def draw_strokes(strokes: list[Stroke], height: int, thickness: float, random: np.random.Generator) -> np.ndarray:
-    """The same of any strokes."""
-    turn, slant, stretch = random.uniform(-0.12, 0.12), random.uniform(-0.15, 0.3), random.uniform(0.8, 1.15)
+def draw_strokes(
+    strokes: list[Stroke],
+    height: int,
+    thickness: float,
+    random: np.random.Generator,
+    shape: tuple[float, float, float] | None = None,
+) -> np.ndarray:
+    """The same of any strokes; `shape` is turn, slant and stretch, random ones by default."""
+    turn, slant, stretch = shape or (
+        random.uniform(-0.12, 0.12),
+        random.uniform(-0.15, 0.3),
+        random.uniform(0.8, 1.15),
+    )
     margin = thickness + 0.25
     side = round((1 + 2 * margin) * height) * OVERSAMPLING
     picture = Image.new("L", (side, side))

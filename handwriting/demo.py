@@ -1,27 +1,33 @@
 """A page to draw digits on, with live predictions.
 
 python -m handwriting.demo [--port 8000]
+
+A click on the right digit adds a drawing to one's own digits, in data/own; nothing else is stored.
 """
 
 import argparse
 import contextlib
 import functools
 import json
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from handwriting import picture, predict
-from stages.digits import dataset, ensemble, errors, params
+from handwriting.corrections import Corrections
+from stages.digits import dataset, ensemble, errors, own, params
 from stages.digits.backend import keras
 from stages.digits.errors import InputError
 
 HOST = "127.0.0.1"  # reachable from this computer only
 PAGE = Path(__file__).with_name("demo.html")
+NAMES = (HOST, "localhost")  # of this computer: a page elsewhere could have any other name lead here
 MAX_BYTES = 2**20  # of a drawing; the page sends about 10 KB
 
 Predict = Callable[[bytes], dict]  # a PNG file -> what the page shows
@@ -52,10 +58,14 @@ def answer(drawing: bytes, members: list[keras.Model], reference: dataset.Labell
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET / is the page; POST /predict takes a PNG file and returns JSON."""
+    """GET / is the page; POST /predict takes a PNG file and returns JSON.
 
-    def __init__(self, *arguments, predict: Predict):
-        self.predict = predict
+    POST /own/DIGIT stores the 28 × 28 pixels that it takes, /undo removes the last ones; GET /own counts them. Only the
+    page itself may ask for these: not another page that is open in the browser, whose requests name it as their origin.
+    """
+
+    def __init__(self, *arguments, predict: Predict, corrections: Corrections):
+        self.predict, self.corrections = predict, corrections
         super().__init__(*arguments)
 
     def handle(self) -> None:
@@ -63,17 +73,43 @@ class Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def do_GET(self) -> None:
-        if self.path == "/":
+        if not self.is_allowed(needs_origin=False):
+            self.send_error(403)
+        elif self.path == "/own":
+            self.reply_json(self.corrections.state())
+        elif self.path == "/":
             self.reply("text/html; charset=utf-8", PAGE.read_bytes())
         else:
             self.send_error(404)
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if self.path != "/predict" or not length.isascii() or not length.isdigit() or int(length) > MAX_BYTES:
+        label = re.fullmatch("/own/([0-9])", self.path)
+        if not self.is_allowed(needs_origin=self.path.startswith(("/own", "/undo"))):
+            self.send_error(403)
+        elif not re.fullmatch("[0-9]{1,7}", length) or int(length) > MAX_BYTES:
             self.send_error(400)
-            return
-        self.reply("application/json", json.dumps(self.predict(self.rfile.read(int(length)))).encode())
+        elif self.path == "/predict":
+            self.reply_json(self.predict(self.rfile.read(int(length))))
+        elif label and int(length) == dataset.SIDE**2:
+            self.reply_json(self.corrections.add(self.rfile.read(int(length)), int(label[1])))
+        elif self.path == "/undo" and length == "0":
+            self.reply_json(self.corrections.undo())
+        else:
+            self.send_error(400)
+
+    def is_allowed(self, needs_origin: bool) -> bool:
+        """Whether the request is for this computer by its own name, and, where it names an origin, from this page."""
+        host = self.headers.get("Host", "")
+        try:
+            name = urlsplit(f"//{host}").hostname
+        except ValueError:
+            return False
+        origins = self.headers.get_all("Origin", [])
+        return name in NAMES and origins in ([[f"http://{host}"]] if needs_origin else [[], [f"http://{host}"]])
+
+    def reply_json(self, value: dict) -> None:
+        self.reply("application/json", json.dumps(value).encode())
 
     def reply(self, content_type: str, content: bytes) -> None:
         self.send_response(200)
@@ -86,10 +122,11 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: a drawing makes dozens of requests."""
 
 
-def serve(port: int, predict: Predict) -> ThreadingHTTPServer:
+def serve(port: int, predict: Predict, corrections: Corrections) -> ThreadingHTTPServer:
     """A server of the page, which listens but doesn't answer yet; port 0 takes a free one."""
     try:
-        return ThreadingHTTPServer((HOST, port), functools.partial(Handler, predict=predict))
+        handler = functools.partial(Handler, predict=predict, corrections=corrections)
+        return ThreadingHTTPServer((HOST, port), handler)
     except OSError as error:
         raise InputError(f"port {port}: {error.strerror}; choose another one with --port") from None
 
@@ -102,12 +139,13 @@ def main() -> None:
     port = parser.parse_args().port
     members, reference = predict.load_models()
     classes, lock = params.classes(), threading.Lock()
+    corrections = Corrections(params.own() or own.FOLDER)
 
     def predict_one(drawing: bytes) -> dict:
         with lock:  # each request has a thread of its own
             return answer(drawing, members, reference, classes)
 
-    with serve(port, predict_one) as server:
+    with serve(port, predict_one, corrections) as server:
         ensemble.predict(np.zeros((1, dataset.SIDE, dataset.SIDE), np.uint8), reference, members)  # compiles it
         print(f"http://{HOST}:{server.server_port}  draw a digit; Ctrl-C stops", flush=True)
         try:

@@ -50,6 +50,16 @@ def metrics(result: ensemble.OutOfFold, history: pd.DataFrame) -> dict:
     }
 
 
+def own_metrics(result: ensemble.OutOfFold) -> dict[str, float]:
+    """The metrics of one's own digits: out of fold, too, and apart from Kaggle's."""
+    correct = result.probabilities.argmax(axis=1) == result.labelled.labels
+    return {
+        "own_accuracy": round(float(correct.mean()), 5),
+        "own_errors": int((~correct).sum()),
+        "own_images": len(correct),
+    }
+
+
 def headline(values: dict, members: int, labelled_images: int) -> pd.DataFrame:
     """What the metrics come to, as text for a person: `figure, value`."""
     figures = {
@@ -59,6 +69,8 @@ def headline(values: dict, members: int, labelled_images: int) -> pd.DataFrame:
         "members": str(members),
         "log loss": f"{values['log_loss']:.4f}",
     }
+    if "own_images" in values:
+        figures["own errors"] = f"{values['own_errors']:,} of {values['own_images']:,}"
     return pd.DataFrame(figures.items(), columns=["figure", "value"])
 
 
@@ -105,6 +117,14 @@ def most_confident_errors(probabilities: Probabilities, labels: Labels) -> Rows:
     return rows[np.argsort(-probabilities[rows].max(axis=1), kind="stable")]
 
 
+def misclassified(result: ensemble.OutOfFold) -> drawing.Misclassified:
+    """The misclassified images as they are drawn, the most confident first."""
+    labelled, probabilities, _ = result
+    rows = most_confident_errors(probabilities, labelled.labels)
+    predicted, confidence = probabilities[rows].argmax(axis=1), probabilities[rows].max(axis=1)
+    return drawing.Misclassified(labelled.images[rows], labelled.labels[rows], predicted, confidence)
+
+
 def name_classes(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """`table` with the names of the classes in place of their labels, 0–9."""
     names = np.array(list(classes), dtype=object)
@@ -119,30 +139,38 @@ def write_table(name: str, table: pd.DataFrame) -> None:
 def main() -> None:
     classes = params.classes()
     all_labelled = dataset.load_labelled(dataset.LABELLED)
-    result = ensemble.out_of_fold(all_labelled, ensemble.load_members())
+    everything = ensemble.out_of_fold(all_labelled, ensemble.load_members())
+    is_own = everything.labelled.is_own
+    result, own = everything.subset(~is_own), everything.subset(is_own)
+    kaggle_rows = int((~all_labelled.is_own).sum())
     history = pd.read_csv(dataset.MODELS / "history.csv")
     labelled, probabilities, member_accuracies = result
     predicted = probabilities.argmax(axis=1)
     pairs = confusion_matrix(predicted, labelled.labels)
-    rows = most_confident_errors(probabilities, labelled.labels)
+    digits = per_class(predicted, labelled.labels)
     values = metrics(result, history)
+    if is_own.any():
+        values |= own_metrics(own)
+        recalls = per_class(own.probabilities.argmax(axis=1), own.labelled.labels).query("measure == 'recall'")
+        written = recalls[np.isin(recalls["digit"], own.labelled.labels)]
+        digits = pd.concat([digits, written.assign(measure="own recall")])
 
     files.write_text(METRICS, json.dumps(values, indent=2) + "\n")
-    write_table("headline", headline(values, len(member_accuracies), len(all_labelled.labels)))
+    write_table("headline", headline(values, len(member_accuracies), kaggle_rows))
     write_table("history", history)
     write_table("confusion_matrix", name_classes(pairs, classes))
-    write_table("per_class", name_classes(per_class(predicted, labelled.labels), classes))
+    write_table("per_class", name_classes(digits, classes))
     write_table("calibration", calibration(probabilities, labelled.labels))
     drawing.save(drawing.history(history), PLOTS / "history.png")
     drawing.save(drawing.confusion_matrix(pairs, classes), PLOTS / "confusion_matrix.png")
-    figure = drawing.misclassified(
-        labelled.images[rows], labelled.labels[rows], predicted[rows], probabilities[rows].max(axis=1), classes
-    )
-    drawing.save(figure, PLOTS / "misclassified.png")
+    own_errors = misclassified(own) if is_own.any() else None
+    drawing.save(drawing.misclassified(misclassified(result), classes, own_errors), PLOTS / "misclassified.png")
     print(
         f"out-of-fold accuracy {proportion.format_accuracy(values['errors'], values['evaluated_images'])}: "
-        f"{values['errors']:,} errors in {values['evaluated_images']:,} of {len(all_labelled.labels):,} labelled images"
+        f"{values['errors']:,} errors in {values['evaluated_images']:,} of {kaggle_rows:,} labelled images"
     )
+    if is_own.any():
+        print("your own digits, apart: {own_errors} errors in {own_images} images".format(**values))
     for warning in warnings(values):
         print(warning, file=sys.stderr)
 

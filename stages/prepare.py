@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from stages.digits import dataset, drawing, errors, files, kaggle, params
+from stages.digits import dataset, drawing, errors, files, kaggle, own, params
 
 METRICS = Path("metrics/prepare.json")
 PLOTS = Path("plots")
+SAMPLE = Path("data/sample")
 
 
 class Prepare(params.Section):
@@ -44,24 +45,42 @@ def statistics(labelled: kaggle.LabelledTable, unlabelled: kaggle.Table) -> dict
     }
 
 
+def own_statistics(digits: kaggle.LabelledTable) -> dict[str, float]:
+    """Statistics of one's own digits."""
+    fingerprints = dataset.fingerprints(digits.images)
+    return {"own_rows": len(fingerprints), "own_duplicates": len(fingerprints) - len(np.unique(fingerprints))}
+
+
 def warnings(metrics: dict[str, float]) -> list[str]:
     """What a person should know before trusting an accuracy measured on these files."""
     texts = {
         "duplicate_images": "{} images of train.csv are duplicates: copies may be in different folds",
         "conflicting_labels": "{} images of train.csv occur with different labels",
         "leaked_images": "{} images of test.csv are also in train.csv, with their labels: a leak",
+        "own_duplicates": "{} of your own digits are duplicates: copies may be in different folds",
     }
-    return [f"warning: {text.format(metrics[name])}" for name, text in texts.items() if metrics[name]]
+    return [f"warning: {text.format(metrics[name])}" for name, text in texts.items() if metrics.get(name)]
 
 
 def main() -> None:
     settings = params.section("prepare", Prepare)
     raw, classes = params.raw(), params.classes()
+    own_folder, own_weight = params.own(), params.own_weight()
     labelled, unlabelled = kaggle.read_labelled(raw), kaggle.read_unlabelled(raw)
     folds = dataset.assign_folds(labelled.labels, settings.folds, settings.seed)
     metrics = statistics(labelled, unlabelled)
+    rows = dataset.Labelled(labelled.images, labelled.labels, folds)
+    if own_folder:
+        digits = own.read(own_folder)
+        rows = dataset.add_own(rows, digits.images, digits.labels, own_weight, settings.folds, settings.seed)
+        metrics |= own_statistics(digits)
+        if raw == SAMPLE:
+            print(
+                f"warning: {own_folder} is trained on beside the sample, which knows few hands; see README",
+                file=sys.stderr,
+            )
 
-    dataset.save_labelled(dataset.LABELLED, dataset.Labelled(labelled.images, labelled.labels, folds))
+    dataset.save_labelled(dataset.LABELLED, rows)
     dataset.save_unlabelled(dataset.UNLABELLED, unlabelled.images)
     files.write_text(METRICS, json.dumps(metrics, indent=2) + "\n")
     balance = pd.DataFrame({"digit": classes, "rows": np.bincount(labelled.labels)})

@@ -139,9 +139,10 @@ def test_labelled_images_load_as_they_were_saved(tmp_path, drawn):
     labelled = dataset.Labelled(drawn.images, drawn.labels, dataset.assign_folds(drawn.labels, folds=3, seed=1))
     dataset.save_labelled(tmp_path / "labelled.npz", labelled)
     stored = dataset.load_labelled(tmp_path / "labelled.npz")
-    for array, expected in zip(stored, labelled, strict=True):
+    for array, expected in zip(stored[:3], labelled[:3], strict=True):
         assert np.array_equal(array, expected)
         assert array.dtype == np.uint8
+    assert stored.own is None
 
 
 def test_unlabelled_images_load_as_they_were_saved(tmp_path, drawn):

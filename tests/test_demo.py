@@ -1,8 +1,10 @@
 """`make demo`: what the server answers, and the page in a browser with no network, as wide as a desktop and a phone."""
 
+import base64
 import functools
 import io
 import itertools
+import json
 import socket
 import struct
 import sys
@@ -12,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +22,9 @@ from browser import Browser
 from PIL import Image
 
 from benchmarks import strokes
-from handwriting import demo, predict, scan
-from stages.digits import ensemble, network
+from handwriting import corrections, demo, predict, scan
+from handwriting.corrections import Corrections
+from stages.digits import ensemble, network, own
 from stages.digits.errors import InputError
 
 CLASSES = tuple("0123456789")
@@ -60,17 +64,23 @@ def answer(drawing: bytes, classes: Sequence[str] = CLASSES) -> dict:
 
 
 @contextmanager
-def served(predict: demo.Predict) -> Iterator[str]:
-    """The address of a server that answers with `predict`."""
-    with demo.serve(0, predict) as server:
+def served(predict: demo.Predict, folder: Path) -> Iterator[str]:
+    """The address of a server that answers with `predict`, and stores drawings in the folder."""
+    with demo.serve(0, predict, Corrections(folder)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://{demo.HOST}:{server.server_port}/"
         server.shutdown()
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
-    with served(answer) as address:
+def folder(tmp_path: Path) -> Path:
+    """Where drawings are stored: not there yet."""
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def address(folder: Path) -> Iterator[str]:
+    with served(answer, folder) as address:
         yield address
 
 
@@ -156,7 +166,7 @@ def test_a_request_that_is_no_drawing_is_rejected(address, path, length):
         urllib.request.urlopen(urllib.request.Request(address + path, b"x", headers))
 
 
-def test_a_tab_that_is_closed_before_its_answer_leaves_no_traceback(monkeypatch, capsys):
+def test_a_tab_that_is_closed_before_its_answer_leaves_no_traceback(tmp_path, monkeypatch, capsys):
     handled = threading.Event()
 
     def reset(_: bytes) -> dict:
@@ -164,11 +174,11 @@ def test_a_tab_that_is_closed_before_its_answer_leaves_no_traceback(monkeypatch,
         client.close()
         return {}
 
-    with demo.serve(0, reset) as server:
+    with demo.serve(0, reset, Corrections(tmp_path)) as server:
         close = server.shutdown_request
         monkeypatch.setattr(server, "shutdown_request", lambda request: (close(request), handled.set()))
         client = socket.create_connection(server.server_address)
-        client.sendall(b"POST /predict HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+        client.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
         server.handle_request()
         assert handled.wait(10)
     assert capsys.readouterr().err == ""
@@ -177,7 +187,7 @@ def test_a_tab_that_is_closed_before_its_answer_leaves_no_traceback(monkeypatch,
 @pytest.mark.usefixtures("project")
 def test_a_port_in_use_and_missing_models_are_one_line(monkeypatch):
     with socket.create_server((demo.HOST, 0)) as taken, pytest.raises(InputError, match=r"^port \d+: .*--port$"):
-        demo.serve(taken.getsockname()[1], answer)
+        demo.serve(taken.getsockname()[1], answer, Corrections(own.FOLDER))
     monkeypatch.setattr(sys, "argv", ["demo"])
     with pytest.raises(InputError, match="no models yet"):
         demo.main()
@@ -207,9 +217,9 @@ def test_digits_side_by_side_are_read_from_left_to_right(browser, address):
     assert shown(browser, names, "71") == "71"
 
 
-def test_classes_are_listed_in_the_order_of_params_yaml_even_if_they_are_numbers(browser):
+def test_classes_are_listed_in_the_order_of_params_yaml_even_if_they_are_numbers(browser, folder):
     classes = "3141", "59", "26", "535", "8", "97", "93", "2", "38", "4"
-    with served(functools.partial(answer, classes=classes)) as address:
+    with served(functools.partial(answer, classes=classes), folder) as address:
         open_page(browser, address, 1280)
         draw(browser, STROKES[7])
         names = '[...document.querySelectorAll("#digits dt")].map(name => name.textContent).join()'
@@ -239,3 +249,122 @@ def test_the_page_says_so_when_the_server_does_not_answer(browser, address):
 def test_the_page_contacts_no_external_host():
     page = demo.PAGE.read_text(encoding="utf-8")
     assert not any(word in page for word in ("http:", "https:", "url(", "@import", "src="))
+
+
+IMAGE = scan.normalise(strokes.draw(2, 60, 0.1, np.random.default_rng(0)))
+
+
+def ask(address: str, path: str, body: bytes | None, **headers: str) -> dict:
+    """What the server answers; HTTPError with its status otherwise."""
+    request = urllib.request.Request(address + path, body, {name.capitalize(): text for name, text in headers.items()})
+    with urllib.request.urlopen(request) as reply:
+        return json.loads(reply.read())
+
+
+def own_origin(address: str) -> dict[str, str]:
+    return {"origin": address.rstrip("/")}
+
+
+def test_a_drawing_is_stored_once_counted_and_undone(address, folder):
+    origin = own_origin(address)
+    assert ask(address, "own", None) == {"count": 0, "undo": 0}
+    assert not folder.exists()
+    for _ in range(2):  # a second click on the same digit
+        assert ask(address, "own/7", IMAGE.tobytes(), **origin) == {"count": 1, "undo": 1}
+    assert ask(address, "own/2", IMAGE.tobytes(), **origin) == {"count": 2, "undo": 2}
+    assert sorted(own.read(folder).labels.tolist()) == [2, 7]
+    assert np.array_equal(own.read(folder).images, [IMAGE, IMAGE])
+    assert ask(address, "undo", b"", **origin) == {"count": 1, "undo": 1}
+    assert own.read(folder).labels.tolist() == [7]
+
+
+def test_undo_removes_nothing_that_was_there_before_the_page_was_served(address, folder):
+    own.write(folder / "drawing-earlier.csv", IMAGE[None], np.array([3]), np.zeros((1, 2)))
+    own.write(folder / "page.csv", IMAGE[None], np.array([3]), np.zeros((1, 2)))
+    assert ask(address, "undo", b"", **own_origin(address)) == {"count": 1, "undo": 0}
+    assert len(own.paths(folder)) == 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": "https://example.org"},
+        {"origin": "null"},
+        {"origin": "http://localhost:1"},
+        {"origin": "http://example.org", "host": "example.org"},
+        {"origin": "http://127.0.0.1.example.org", "host": "127.0.0.1.example.org"},
+        {"origin": "http://[", "host": "["},
+    ],
+    ids=["none", "another", "null", "another port", "rebound", "rebound to a like name", "no name"],
+)
+@pytest.mark.parametrize("path", ["own/7", "undo"])
+def test_only_the_page_itself_may_store_or_undo(address, folder, path, headers):
+    ask(address, "own/1", IMAGE.tobytes(), **own_origin(address))
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        ask(address, path, IMAGE.tobytes() if path != "undo" else b"", **headers)
+    assert own.read(folder).labels.tolist() == [1]
+
+
+@pytest.mark.parametrize("path", ["", "own"])
+def test_nothing_is_shown_under_a_name_that_is_not_this_computers(address, path):
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        ask(address, path, None, host="example.org")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("own/7", IMAGE.tobytes()[1:]),
+        ("own/7", IMAGE.tobytes() * 2),
+        ("own/10", IMAGE.tobytes()),
+        ("own/x", IMAGE.tobytes()),
+        ("own", IMAGE.tobytes()),
+        ("undo", b"1"),
+    ],
+)
+def test_what_is_no_digit_with_a_label_is_rejected(address, folder, path, body):
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        ask(address, path, body, **own_origin(address))
+    assert not folder.exists()
+
+
+def test_a_blank_image_a_full_folder_and_a_full_disk_are_told_and_store_nothing(address, folder, monkeypatch):
+    origin = own_origin(address)
+    assert ask(address, "own/7", bytes(784), **origin) == {"problem": "no digit was sent"}
+    monkeypatch.setattr(corrections, "MAX_DRAWINGS", 1)
+    ask(address, "own/7", IMAGE.tobytes(), **origin)
+    assert "holds 1 drawings: no more" in ask(address, "own/2", IMAGE.tobytes(), **origin)["problem"]
+    monkeypatch.setattr(corrections, "MAX_DRAWINGS", 2)
+    monkeypatch.setattr(own, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    assert ask(address, "own/2", IMAGE.tobytes(), **origin) == {"problem": "not stored: No space left on device"}
+    assert own.read(folder).labels.tolist() == [7]
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_a_click_on_the_right_digit_stores_the_drawing_and_undo_removes_it(browser, address, folder, width):
+    open_page(browser, address, width)
+    draw(browser, STROKES[7])
+    buttons = 'document.querySelectorAll("#digits dt button").length'
+    assert shown(browser, buttons, 10) == 10
+    assert shown(browser, "asking", False) is False  # else it shows what the drawing was before its last strokes
+    assert not folder.exists(), "stored before a click"
+    seen = answer(browser_drawing(browser))["digits"][0]["seen"]
+    line = 'document.querySelector("#own").innerText.replace(/\\s+/g, " ")'
+    browser.run('document.querySelectorAll("#digits dt button")[1].click()')
+    expected = "Added as 1. 1 drawing among your own digits.Undo"
+    assert shown(browser, line, expected) == expected
+    table = own.read(folder)
+    assert table.labels.tolist() == [1]
+    assert table.images[0].tolist() == seen
+    assert browser.run("document.documentElement.scrollWidth") == width, "the page is wider than the screen"
+    browser.run('document.querySelector("#undo").click()')
+    expected = "Removed. 0 drawings among your own digits."
+    assert shown(browser, line, expected) == expected
+    assert list(folder.iterdir()) == []
+    assert browser.errors() == []
+
+
+def browser_drawing(browser: Browser) -> bytes:
+    """The board as the PNG file that the page sends."""
+    return base64.b64decode(browser.run('board.toDataURL("image/png").split(",")[1]'))

@@ -49,12 +49,15 @@ def samples(classes: Sequence[str] = DIGITS) -> Figure:
     return drawing.samples(SAMPLES, np.tile(np.arange(10), 3), classes, each=2)
 
 
-def misclassified(count: int = 3, classes: Sequence[str] = DIGITS) -> Figure:
+def errors(count: int) -> drawing.Misclassified:
     images = np.zeros((count, 28, 28), dtype=np.uint8)
     images[:, 5, 5] = np.arange(count) + 1
-    return drawing.misclassified(
-        images, np.arange(count) % 10, (np.arange(count) + 1) % 10, np.linspace(0.99, 0.4, count), classes
-    )
+    actual = np.arange(count)
+    return drawing.Misclassified(images, actual % 10, (actual + 1) % 10, np.linspace(0.99, 0.4, count))
+
+
+def misclassified(count: int = 3, classes: Sequence[str] = DIGITS) -> Figure:
+    return drawing.misclassified(errors(count), classes)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,7 @@ def test_samples_leave_room_where_a_digit_has_few_images():
 
 
 def test_ink_is_dark_on_the_same_scale_in_every_image():
-    [image] = drawing.misclassified(np.full((1, 28, 28), 7, dtype=np.uint8), [1], [2], [0.5], DIGITS).axes[0].images
+    [image] = misclassified(1).axes[0].images
     assert image.get_clim() == (0, 255)
     assert image.cmap(0)[:3] == (1, 1, 1)
 
@@ -164,6 +167,15 @@ def test_misclassified_images_fill_at_most_a_page(count, drawn, headline, monkey
     figure = misclassified(count)
     assert len(images_in(figure)) == len(titles(figure)) == drawn
     assert figure.get_suptitle() == headline
+
+
+def test_misclassified_images_of_ones_own_stand_below_the_others_under_a_title_of_their_own():
+    figure = drawing.misclassified(errors(2), DIGITS, errors(1))
+    assert [part.get_suptitle() for part in figure.subfigs] == [
+        "All 2 misclassified images, most confident first",
+        "All 1 misclassified images of your own, most confident first",
+    ]
+    assert [len(images_in(part)) for part in figure.subfigs] == [2, 1]
 
 
 def test_a_figure_without_misclassified_images_can_be_drawn(tmp_path):

@@ -24,6 +24,7 @@ RERUN = "run `dvc repro`"
 Images = npt.NDArray[np.uint8]  # (n, 28, 28), ink 0–255
 Labels = npt.NDArray[np.uint8]  # (n,), 0–9
 Folds = npt.NDArray[np.uint8]  # (n,), 0 to folds-1
+Weights = npt.NDArray[np.uint8]  # (n,), 0 for Kaggle's rows; 1 + how often an own row is trained on in an epoch
 Rows = npt.NDArray[np.int64]  # (n,), positions in another array
 Probabilities = npt.NDArray[np.floating]  # (n, 10), each row sums to 1
 
@@ -34,12 +35,27 @@ class Labelled(NamedTuple):
     images: Images
     labels: Labels
     folds: Folds
+    own: Weights | None = None  # None if all rows are Kaggle's
+
+    @property
+    def is_own(self) -> npt.NDArray[np.bool_]:
+        """Mask (n,) of one's own rows."""
+        return np.zeros(len(self.labels), dtype=bool) if self.own is None else self.own > 0
+
+    def known(self) -> "Labelled":
+        """The rows that may be learned from: all but own ones of weight 0, which are only evaluated."""
+        return self if self.own is None else self.subset(self.own != 1)
+
+    def subset(self, rows: Rows | npt.NDArray[np.bool_]) -> "Labelled":
+        """Those rows, by position or mask."""
+        own = None if self.own is None else self.own[rows]
+        return Labelled(self.images[rows], self.labels[rows], self.folds[rows], own)
 
 
 class Split(NamedTuple):
     """A member's rows of `Labelled`, each row in exactly one part."""
 
-    train: Rows
+    train: Rows  # own ones as often as their weight says
     validation: Rows  # for early stopping
     held_out: Rows  # for `evaluate` only
 
@@ -63,21 +79,44 @@ def assign_folds(labels: Labels, folds: int, seed: int) -> Folds:
     return assigned
 
 
+def add_own(labelled: Labelled, images: Images, labels: Labels, weight: int, folds: int, seed: int) -> Labelled:
+    """`labelled`, then one's own rows, to be trained on `weight` times in an epoch.
+
+    Few as they may be, each digit is spread evenly over the folds.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    own_folds = np.empty(len(labels), dtype=np.uint8)
+    own_folds[order] = np.arange(len(labels)) % folds
+    return Labelled(
+        np.concatenate([labelled.images, images]),
+        np.concatenate([labelled.labels, labels]),
+        np.concatenate([labelled.folds, own_folds]),
+        np.repeat(np.array([0, 1 + weight], dtype=np.uint8), [len(labelled.labels), len(labels)]),
+    )
+
+
 def held_out_rows(labelled: Labelled, member: int) -> npt.NDArray[np.bool_]:
     """Mask (n,) of the images that the member, counted from 0, never sees: one fold each, cyclically."""
     return labelled.folds == member % (int(labelled.folds.max()) + 1)
 
 
 def split(labelled: Labelled, member: int, validation_fraction: float, seed: int) -> Split:
-    """The member's rows; validation is a stratified fraction of the rows outside its fold."""
+    """The member's rows; validation is a stratified fraction of Kaggle's rows outside its fold.
+
+    So Kaggle's rows are split alike with and without own ones, which are all trained on.
+    """
     held_out = held_out_rows(labelled, member)
-    remaining = np.flatnonzero(~held_out)
+    remaining = np.flatnonzero(~held_out & ~labelled.is_own)
     train, validation = train_test_split(
         remaining,
         test_size=max(DIGITS, round(validation_fraction * len(remaining))),
         stratify=labelled.labels[remaining],
         random_state=seed + member,
     )
+    if labelled.own is not None:
+        own = np.flatnonzero(~held_out & labelled.is_own)
+        train = np.concatenate([train, np.repeat(own, labelled.own[own] - 1)])
     return Split(np.sort(train), np.sort(validation), np.flatnonzero(held_out))
 
 
@@ -89,12 +128,12 @@ def fingerprints(images: Images) -> npt.NDArray[np.uint64]:
 
 def save_labelled(path: Path, labelled: Labelled) -> None:
     with files.atomic_path(path) as temporary:
-        np.savez(temporary, **labelled._asdict())
+        np.savez(temporary, **{name: array for name, array in labelled._asdict().items() if array is not None})
 
 
 def load_labelled(path: Path) -> Labelled:
     """The labelled images; InputError if the file holds anything else."""
-    labelled = Labelled(**_load(path, ("images", "labels", "folds")))
+    labelled = Labelled(**_load(path, ("images", "labels", "folds"), optional="own"))
     if labelled.labels.max(initial=0) >= DIGITS:
         raise InputError(f"{path}: found label {labelled.labels.max()}, expected 0 to 9; {RERUN}")
     return labelled
@@ -111,10 +150,11 @@ def load_unlabelled(path: Path) -> Images:
     return _load(path, ("images",))["images"]
 
 
-def _load(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.uint8]]:
+def _load(path: Path, names: tuple[str, ...], optional: str = "") -> dict[str, npt.NDArray[np.uint8]]:
     """The arrays of a file that `prepare` wrote: as many images as labels and folds, all uint8."""
     try:
         with path.open("rb") as file, np.load(file) as stored:  # np.load leaves a damaged file open
+            names += (optional,) * (optional in stored)
             arrays = {name: stored[name] for name in names}
     except FileNotFoundError:
         raise InputError(f"{path}: missing; {RERUN}") from None

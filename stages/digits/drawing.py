@@ -6,6 +6,7 @@ from stages.digits import environment, files  # first: Matplotlib reads its vari
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Rectangle
 
 from stages.digits.dataset import DIGITS, SIDE, Images, Labels, Probabilities
@@ -28,7 +29,7 @@ WIDTH = 8.3  # inches: on 830 pixels of a README, a point of type is 1.4 pixels 
 # of Okabe and Ito's palette: they differ for the colour-blind, and in grey
 TRAIN, VALIDATION, ERROR = "#e69f00", "#0072b2", "#d55e00"
 ACCURACIES = (0.2, 0.5, 0.8, 0.9, 0.95, 0.98, 0.995, 0.999, 1)  # ticks of an axis that widens towards 1
-MAX_MISCLASSIFIED = 48
+MAX_MISCLASSIFIED, MISCLASSIFIED_COLUMNS = 48, 8
 MAX_PREDICTED = 48
 TITLE_WIDTH = 15  # characters above a misclassified image
 
@@ -114,28 +115,52 @@ def confusion_matrix(pairs: pd.DataFrame, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def misclassified(
-    images: Images, actual: Labels, predicted: Labels, confidence: np.ndarray, classes: Sequence[str]
-) -> Figure:
-    """The first misclassified images, each with its label, the prediction and its probability."""
-    columns = 8
-    count = min(len(images), MAX_MISCLASSIFIED)
-    rows = max(1, -(-count // columns))
+class Misclassified(NamedTuple):
+    """Misclassified images, in the order in which they are drawn."""
+
+    images: Images
+    actual: Labels
+    predicted: Labels
+    confidence: np.ndarray  # (n,), probabilities of the predictions
+
+
+def misclassified(errors: Misclassified, classes: Sequence[str], own: Misclassified | None = None) -> Figure:
+    """The first misclassified images, each with its label, the prediction and its probability; below, one's own."""
+    titles, height = _titles(errors, classes)
+    if own is None:
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        _draw_misclassified(figure, errors, titles, "")
+        return figure
+    own_titles, own_height = _titles(own, classes)
+    figure = Figure(figsize=(WIDTH, height + own_height), layout="constrained")
+    [upper, lower] = figure.subfigures(2, 1, squeeze=False, height_ratios=(height, own_height)).flat
+    _draw_misclassified(upper, errors, titles, "")
+    _draw_misclassified(lower, own, own_titles, " of your own")
+    return figure
+
+
+def _titles(errors: Misclassified, classes: Sequence[str]) -> tuple[list[str], float]:
+    """The titles of the images that are drawn, and the height in inches that these need."""
     titles = [
-        textwrap.fill(f"{classes[actual[index]]} read as {classes[predicted[index]]}", TITLE_WIDTH)
-        + f"\n{100 * confidence[index]:.0f} % sure"
-        for index in range(count)
+        textwrap.fill(f"{classes[actual]} read as {classes[predicted]}", TITLE_WIDTH) + f"\n{100 * sure:.0f} % sure"
+        for _, actual, predicted, sure in zip(*(part[:MAX_MISCLASSIFIED] for part in errors), strict=True)
     ]
     extra_lines = max((title.count("\n") for title in titles), default=1) - 1
-    figure = Figure(figsize=(WIDTH, rows * (1.45 + 0.16 * extra_lines) + 0.4), layout="constrained")
-    which = f"All {count}" if count == len(images) else f"The {count} most confident of {len(images)}"
-    figure.suptitle(f"{which} misclassified images, most confident first" if count else "No misclassified images")
-    for index, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+    rows = max(1, -(-len(titles) // MISCLASSIFIED_COLUMNS))
+    return titles, rows * (1.45 + 0.16 * extra_lines) + 0.4
+
+
+def _draw_misclassified(figure: FigureBase, errors: Misclassified, titles: list[str], whose: str) -> None:
+    count, total = len(titles), len(errors.images)
+    which = f"All {count}" if count == total else f"The {count} most confident of {total}"
+    some = f"{which} misclassified images{whose}, most confident first"
+    figure.suptitle(some if count else f"No misclassified images{whose}")
+    rows = max(1, -(-count // MISCLASSIFIED_COLUMNS))
+    for index, axes in enumerate(figure.subplots(rows, MISCLASSIFIED_COLUMNS, squeeze=False).flat):
         _bare(axes)
         if index < count:
-            _draw_ink(axes, images[index])
+            _draw_ink(axes, errors.images[index])
             axes.set_title(titles[index], fontsize=9)
-    return figure
 
 
 def prediction(

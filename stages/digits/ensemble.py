@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from stages.digits import dataset, neighbours
 from stages.digits.backend import keras
@@ -21,7 +22,11 @@ class OutOfFold(NamedTuple):
 
     labelled: Labelled
     probabilities: Probabilities
-    member_accuracies: list[float]  # of each member alone on its own fold, without k-NN
+    member_accuracies: list[float]  # of each member alone on Kaggle's rows of its own fold, without k-NN
+
+    def subset(self, rows: npt.NDArray[np.bool_]) -> "OutOfFold":
+        """Those images, by a mask."""
+        return OutOfFold(self.labelled.subset(rows), self.probabilities[rows], self.member_accuracies)
 
 
 def load_members() -> list[keras.Model]:
@@ -67,23 +72,26 @@ def out_of_fold(labelled: Labelled, members: list[keras.Model]) -> OutOfFold:
     for member, model in enumerate(members):
         held_out = dataset.held_out_rows(labelled, member)
         probabilities = predict_proba(model, labelled.images[held_out])
-        member_accuracies.append(float((probabilities.argmax(axis=1) == labelled.labels[held_out]).mean()))
+        correct = probabilities.argmax(axis=1) == labelled.labels[held_out]
+        member_accuracies.append(float(correct[~labelled.is_own[held_out]].mean()))
         total[held_out] += probabilities
         n_predictions[held_out] += 1
     evaluated = n_predictions[:, 0] > 0
-    subset = Labelled(*(array[evaluated] for array in labelled))
+    subset = labelled.subset(evaluated)
     probabilities = total[evaluated] / n_predictions[evaluated]
+    known = labelled.known()
     for fold in np.unique(subset.folds):
-        rows, others = subset.folds == fold, labelled.folds != fold
+        rows, others = subset.folds == fold, known.folds != fold
         probabilities[rows] = neighbours.refine_uncertain(
-            probabilities[rows], subset.images[rows], labelled.images[others], labelled.labels[others]
+            probabilities[rows], subset.images[rows], known.images[others], known.labels[others]
         )
     return OutOfFold(subset, probabilities, member_accuracies)
 
 
 def predict(images: Images, reference: Labelled, members: list[keras.Model]) -> Probabilities:
     """Probabilities of new images: the average of all members, then k-NN over `reference` where it is uncertain."""
-    return neighbours.refine_uncertain(average(images, members), images, reference.images, reference.labels)
+    known = reference.known()
+    return neighbours.refine_uncertain(average(images, members), images, known.images, known.labels)
 
 
 def average(images: Images, members: list[keras.Model]) -> Probabilities:

@@ -34,12 +34,32 @@ class LabelledTable(NamedTuple):
 
 def read_labelled(raw: Path) -> LabelledTable:
     """train.csv from a directory or .zip; InputError names file, line and column of what is wrong."""
-    return _read(raw, "train.csv", {LABEL: 9} | dict.fromkeys(PIXELS, 255))
+    return read_rows(raw, "train.csv", {LABEL: 9} | dict.fromkeys(PIXELS, 255))
 
 
 def read_unlabelled(raw: Path) -> Table:
     """test.csv from a directory or .zip, in its order; InputError as for `read_labelled`."""
-    return Table(_read(raw, "test.csv", dict.fromkeys(PIXELS, 255)).images)
+    return Table(read_rows(raw, "test.csv", dict.fromkeys(PIXELS, 255)).images)
+
+
+def read_rows(raw: Path, name: str, columns: Mapping[str, int]) -> LabelledTable:
+    """The file's first column and its pixels; `columns` are all its columns, with the greatest value of each."""
+    first = list(columns).index(PIXELS[0])
+    blocks = archive.read_blocks(raw, name)
+    pixels, labels = bytearray(), bytearray()  # they grow in place: at no time are there two copies of the rows
+    try:
+        for rows in strict_csv.read_rows(blocks, columns):
+            pixels += rows[:, first : first + len(PIXELS)].tobytes()
+            labels += rows[:, 0].tobytes()
+    except FileNotFoundError:
+        raise InputError(f"{raw}: {name}: missing; expected a directory or .zip with {name} at its top level") from None
+    except strict_csv.InvalidCsv as error:
+        if raw.is_file():  # an archive, whose damage shows at the end: then no line of the file is to blame
+            for _ in blocks:
+                pass
+        raise InputError(f"{raw}: {name}, {error}") from None
+    images = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, SIDE, SIDE)
+    return LabelledTable(images, np.frombuffer(labels, dtype=np.uint8))
 
 
 def write_table(path: Path, table: Table | LabelledTable) -> None:
@@ -85,21 +105,3 @@ def _sample_error(lines: list[bytes], rows: int) -> str | None:
         if error := csv_errors.value_error(values[1], 9):
             return f", line {number}, column Label: {error}"
     return None
-
-
-def _read(raw: Path, name: str, columns: Mapping[str, int]) -> LabelledTable:
-    blocks = archive.read_blocks(raw, name)
-    pixels, labels = bytearray(), bytearray()  # they grow in place: at no time are there two copies of the rows
-    try:
-        for rows in strict_csv.read_rows(blocks, columns):
-            pixels += rows[:, -len(PIXELS) :].tobytes()
-            labels += rows[:, 0].tobytes()
-    except FileNotFoundError:
-        raise InputError(f"{raw}: {name}: missing; expected a directory or .zip with {name} at its top level") from None
-    except strict_csv.InvalidCsv as error:
-        if raw.is_file():  # an archive, whose damage shows at the end: then no line of the file is to blame
-            for _ in blocks:
-                pass
-        raise InputError(f"{raw}: {name}, {error}") from None
-    images = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, SIDE, SIDE)
-    return LabelledTable(images, np.frombuffer(labels, dtype=np.uint8))

@@ -20,7 +20,7 @@ def keys(labelled: Labelled, recipe: Recipe) -> list[str]:
     """A file name for each member, a hash of all it depends on: data, recipe, code and library versions."""
     digest = hashlib.sha256(recipe.model_dump_json(exclude={"members"}).encode())
     for array in labelled:
-        digest.update(array.data.cast("B"))  # no copy: the images may be most of the memory
+        digest.update(b"" if array is None else array.data.cast("B"))  # no copy: the images may be most of the memory
     digest.update(code_digest().encode())
     return [f"{digest.hexdigest()}-{member:02d}" for member in range(recipe.members)]
 

@@ -17,6 +17,8 @@ MAX_BYTES = 2**14  # of params.yaml: ten times the committed one
 MAX_WORD = 1000  # characters without a space
 MAX_DEPTH = 20  # brackets or indicators in brackets or after each other
 DIGIT_NAMES = tuple("0123456789")
+NONE = Path("data/none")  # an empty folder: DVC needs a path, and `own` has none by default
+MAX_OWN_WEIGHT = 100
 MAX_CLASS_NAME = 20  # characters: what fits beside a figure's axis
 
 Count = Annotated[int, Field(ge=1)]
@@ -51,6 +53,24 @@ def raw() -> Path:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise InputError(f"{PARAMS}: raw: found {repr(value)}, expected the path of a directory or .zip with train.csv")
     return Path(value)
+
+
+def own() -> Path | None:
+    """The folder with one's own digits, or None for none."""
+    value = read().get("own", str(NONE))
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise InputError(f"{PARAMS}: own: found {repr(value)}, expected the path of a folder, or {NONE} for none")
+    return None if Path(value) == NONE else Path(value)
+
+
+def own_weight() -> int:
+    """How often each of one's own digits is trained on in an epoch; with 0 they are only evaluated."""
+    value = read().get("own_weight", 1)
+    if type(value) is not int or not 0 <= value <= MAX_OWN_WEIGHT:  # type: True is an int
+        raise InputError(
+            f"{PARAMS}: own_weight: found {repr(value)}, expected a whole number from 0 to {MAX_OWN_WEIGHT}"
+        )
+    return value
 
 
 def classes() -> tuple[str, ...]:

@@ -24,6 +24,11 @@ def lines(metrics: dict, members: int, predictions: int, raw: Path) -> list[str]
             if evaluated < labelled
             else []
         ),
+        *(
+            ["your own    {own_errors:,} errors in {own_images:,} digits, out of fold, too".format(**metrics)]
+            if "own_images" in metrics
+            else []
+        ),
         "pictures    plots/*.png, or all on one page beside the last commit: make plots",
         f"models      {dataset.MODELS}/*.keras: {members} network{'s' * (members != 1)}",
         f"submission  {SUBMISSION}: {predictions:,} digits",
