@@ -20,10 +20,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import commands
+import numpy as np
 import pictures
 import psutil
 from commands import ROOT, run
+from PIL import Image
 
+from benchmarks import forms, hands
 from stages.digits import files
 
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
@@ -213,6 +216,19 @@ def bring_pictures(reader: Reader, command: str) -> None:
             pictures.photo((4, 2)).save(reader.folder / name)
 
 
+def bring_form(reader: Reader, _: str) -> None:
+    """A scanned form with a digit in most cells."""
+    form = forms.scan(3, 4, [forms.drawn], np.random.default_rng(0), cell=60)
+    Image.fromarray(form.picture).save(reader.folder / "form.png")
+
+
+def bring_filled_form(reader: Reader, command: str) -> None:
+    """The printed form, filled in by an invented hand, and scanned upside down."""
+    random = np.random.default_rng(0)
+    filled = hands.fill(hands.print_form(reader.folder / "form.pdf"), hands.KEPT, random, each=8)
+    Image.fromarray(np.rot90(hands.scan(filled, random), 2)).save(reader.folder / command.split()[-1])
+
+
 def save_fashion(reader: Reader, _: str) -> None:
     """The program of the page, and the files that Keras would download for it, with drawn digits for clothes."""
     (program,) = (text for _, language, text in parts("docs/fashion.md") if language == "python")
@@ -268,7 +284,9 @@ def workers(folder: Path) -> list[psutil.Process]:
 
 INSTEAD = {r"python3 -m venv \.venv": set_up}
 FIRST = {  # what the reader has or does before
+    r"python -m handwriting\.predict .*--csv .*": bring_form,
     r"python -m handwriting\.predict .*": bring_pictures,
+    r"python -m handwriting\.collect .*": bring_filled_form,
     r"python fashion\.py": save_fashion,
     r"make demo": free_port(8000),
     r"python -m dask scheduler": free_port(8786),
