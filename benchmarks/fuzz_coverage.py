@@ -1,6 +1,6 @@
 """Fuzz the reader of Kaggle's files, guided by coverage: an input that runs new code is mutated further.
 
-pip install atheris && python -m benchmarks.fuzz_coverage [-max_total_time=3600] [-seed=1] [CORPUS_DIRECTORY]
+uv pip install atheris && python -m benchmarks.fuzz_coverage [-max_total_time=3600] [-seed=1] [CORPUS_DIRECTORY]
 
 `fuzz_reader` mutates valid files blindly; this one reaches code that needs a chain of small mutations. A CSV file,
 plain or zipped, gives the rows of `obvious_rows`, or an InputError that names line and column. An altered archive

@@ -25,7 +25,7 @@ from stages.digits.recipe import Recipe
 try:
     import optuna
 except ModuleNotFoundError:
-    sys.exit("Optuna is missing: run `make search`, or pip install --require-hashes -r requirements-search.txt")
+    sys.exit("Optuna is missing: run `make search`, or uv pip install --require-hashes -r requirements-search.txt")
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
 
