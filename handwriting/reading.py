@@ -9,11 +9,12 @@ from handwriting import scan, segment, table
 from handwriting.picture import Picture
 from handwriting.segment import Boxes, Candidates
 from handwriting.table import Cell, Table
-from stages.digits import ensemble
+from stages.digits import ensemble, neighbours
 from stages.digits.backend import keras
 from stages.digits.dataset import DIGITS, SIDE, Images, Labelled, Probabilities
 
 SURE = 0.9  # of the top probability: below it, 2 % of MNIST and 80 % of the errors on it
+MAX_DISTANCE = 250_000  # under the IDM, to the nearest labelled image of the class: 1.5 % of MNIST are farther away
 MOSTLY = 0.8  # of a table's cells hold one digit: then a further one is likelier to as well
 TURN_SAMPLE = 40  # digits by which a page's orientation is told
 TURN_LEAST = 8
@@ -47,7 +48,7 @@ def read(picture: Picture, members: list[keras.Model], reference: Labelled, *, m
     if not tables:
         found = scan.find_digits(picture)
         digits = _choose(found, ensemble.predict(found.images, reference, members))
-        return Page(picture, [], digits)
+        return Page(picture, [], doubt_strange(digits, reference))
     candidates = [_in_cells(one) for one in tables]
     turns = _quarter_turns(np.concatenate([one.images for one in candidates]), members[0]) if may_turn else 0
     if turns:
@@ -60,6 +61,21 @@ def cells_of(read_table: tuple[Table, Digits]) -> list[tuple[Cell, Digits]]:
     """Each cell of a table with its digits."""
     one, digits = read_table
     return [(cell, Digits(*(part[digits.lines == number] for part in digits))) for number, cell in enumerate(one.cells)]
+
+
+def doubt_strange(digits: Digits, reference: Labelled) -> Digits:
+    """The digits, unsure where they resemble no labelled image of the class: that may be a letter, a box, a scribble.
+
+    Half of their probability is spread over all classes.
+    """
+    probabilities = digits.probabilities.copy()
+    for row in np.flatnonzero(probabilities.max(axis=1) >= SURE):
+        image, known = digits.images[row : row + 1], reference.images[reference.labels == probabilities[row].argmax()]
+        [nearest] = neighbours.nearest_neighbours(image, known)
+        distances = neighbours.idm_distance(neighbours.sobel(image)[0], neighbours.sobel(known[nearest]))
+        if distances.min() > MAX_DISTANCE:
+            probabilities[row] = (probabilities[row] + 1 / DIGITS) / 2
+    return digits._replace(probabilities=probabilities)
 
 
 def _choose(found: Candidates, probabilities: Probabilities, holds_one: bool = False) -> Digits:

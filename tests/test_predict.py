@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import strokes
-from handwriting import picture, predict, scan
+from handwriting import picture, predict, reading, scan
 from stages import prepare
 from stages.digits import dataset, drawing, ensemble
 from stages.digits.errors import InputError
@@ -45,6 +45,7 @@ def run(page: Path, monkeypatch, capsys) -> Callable[..., tuple[str, str]]:
         monkeypatch.setattr(dataset, "model_paths", lambda: [dataset.model_path(0)])
         monkeypatch.setattr(ensemble, "load_members", lambda: ["member"])
         monkeypatch.setattr(ensemble, "predict", answer)
+        monkeypatch.setattr(reading, "doubt_strange", lambda digits, _: digits)
         predict.main()
         return capsys.readouterr()
 

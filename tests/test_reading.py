@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import forms
-from handwriting import predict, reading
-from stages.digits import ensemble
+from benchmarks import forms, strokes
+from handwriting import predict, reading, scan
+from stages.digits import dataset, ensemble
 
 CLASSES = list("0123456789")
 
@@ -97,3 +97,26 @@ def test_show_draws_the_cells_of_a_table(form, tmp_path: Path):
         pixels = np.asarray(shown.convert("RGB")).astype(int)
     blue = (pixels[..., 2] - pixels[..., 0] > 80).mean()
     assert 0.01 < blue < 0.3
+
+
+def drawn(digit: int, seed: int) -> np.ndarray:
+    """A digit in MNIST's form."""
+    return scan.normalise(strokes.draw(digit, 60, 6, np.random.default_rng(seed)).astype(np.float32))
+
+
+def box() -> np.ndarray:
+    frame = np.ones((60, 60), dtype=np.float32)
+    frame[5:-5, 5:-5] = 0
+    return scan.normalise(frame)
+
+
+@pytest.mark.parametrize(("image", "is_sure"), [(drawn(0, seed=9), True), (box(), False)], ids=["0", "box"])
+def test_only_what_resembles_a_labelled_image_is_sure(image, is_sure):
+    zeros = np.stack([drawn(0, seed) for seed in range(8)])
+    reference = dataset.Labelled(zeros, np.zeros(8, dtype=np.uint8), np.zeros(8, dtype=np.uint8))
+    certain = np.eye(10)[:1]
+    digits = reading.Digits(np.zeros((1, 4), dtype=int), image[None], certain, np.zeros(1, dtype=int))
+    [row] = reading.doubt_strange(digits, reference).probabilities
+    assert (row.max() >= reading.SURE) == is_sure
+    assert row.argmax() == 0
+    assert row.sum() == pytest.approx(1)
