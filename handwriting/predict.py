@@ -19,6 +19,7 @@ from handwriting.reading import SURE, Digits, Page
 from handwriting.table import Cell
 from stages.digits import dataset, drawing, ensemble, errors, files, params
 from stages.digits.backend import keras
+from stages.digits.dataset import Images, Probabilities
 from stages.digits.errors import InputError
 
 ALTERNATIVES = 2  # named beside an unsure prediction
@@ -32,11 +33,22 @@ class Reading(NamedTuple):
     page: Page
 
 
-def load_models() -> tuple[list[keras.Model], dataset.Labelled]:
+class OnBatches:
+    """A member that predicts batch by batch: Keras' `predict` first makes a data set, which takes longer."""
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+
+    def predict(self, images: Images, *, batch_size: int, verbose: int) -> Probabilities:  # noqa: ARG002 (Keras' own)
+        batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
+        return np.concatenate([self.model.predict_on_batch(batch) for batch in batches])
+
+
+def load_models() -> tuple[list[OnBatches], dataset.Labelled]:
     """The members, and the labelled images that k-NN compares with; InputError if nothing was trained yet."""
     if not dataset.model_paths():
         raise InputError(f"{dataset.MODELS}: no models yet; {dataset.RERUN}")
-    return ensemble.load_members(), dataset.load_labelled(dataset.LABELLED)
+    return [OnBatches(model) for model in ensemble.load_members()], dataset.load_labelled(dataset.LABELLED)
 
 
 def read(paths: Sequence[Path]) -> tuple[list[Reading], list[str]]:

@@ -50,7 +50,7 @@ def run(page: Path, monkeypatch, capsys) -> Callable[..., tuple[str, str]]:
         return capsys.readouterr()
 
     def answer(images: np.ndarray, reference: dataset.Labelled, members: list) -> np.ndarray:
-        assert members == ["member"]
+        assert [member.model for member in members] == ["member"]
         assert len(reference.images) == 60
         assert images.dtype == np.uint8
         return np.stack([row(4, 0.9876), row(2, 0.8)])[: len(images)]
