@@ -8,11 +8,14 @@ from stages.digits.proportion import wilson_interval
 
 KAGGLE_ROWS = 42_000  # labelled digits: all three thirds
 THIRDS = 3
+MAY_BE_EMPTY = ("members", "out_of_fold_errors", "evaluated_images")  # columns of numbers
 MIN_CONFUSIONS = 3  # of two digits, for a row of their own
 
 
 def results(name: str) -> pd.DataFrame:
-    return pd.read_csv(harness.RESULTS / f"{name}.csv", keep_default_na=False, na_values={"members": [""]})
+    return pd.read_csv(
+        harness.RESULTS / f"{name}.csv", keep_default_na=False, na_values={column: [""] for column in MAY_BE_EMPTY}
+    )
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
