@@ -8,6 +8,7 @@ from pathlib import Path
 import commands
 import pytest
 from commands import dvc, ran, run
+from conftest import SMALL
 from documents import Story
 
 pytestmark = pytest.mark.slow
@@ -58,7 +59,7 @@ def test_fewer_own_digits_are_misclassified_once_they_are_learned_from(diff):
 
 def test_kaggles_figures_still_count_the_same_images(learned, diff):
     metrics = json.loads((learned.folder / "metrics/evaluate.json").read_text(encoding="utf-8"))
-    assert metrics["own_images"] == DIGITS / 2  # the one member holds out one fold of two
+    assert metrics["own_images"] == DIGITS / SMALL["folds"]  # the one member holds out one fold
     assert not {"own_images", "evaluated_images", "evaluated_folds"} & set(diff)
 
 
