@@ -12,6 +12,7 @@ from importlib import import_module
 from multiprocessing import synchronize
 from pathlib import Path
 
+import commands
 import dask
 import numpy as np
 import pandas as pd
@@ -39,7 +40,8 @@ def outputs(stage: str) -> list[Path]:
 @pytest.fixture
 def stages(project: Path, monkeypatch: pytest.MonkeyPatch, labelled: dataset.Labelled, small_params: str) -> Path:
     """A project in which every stage can run within a second: training, prediction and drawing are replaced."""
-    (project / "params.yaml").write_text(small_params.replace("raw: data/sample", "raw: data/raw"), encoding="utf-8")
+    settings = commands.with_param(small_params, "folds", 2)  # there are few digits
+    (project / "params.yaml").write_text(settings.replace("raw: data/sample", "raw: data/raw"), encoding="utf-8")
     dataset.save_labelled(dataset.LABELLED, labelled)
     dataset.save_unlabelled(dataset.UNLABELLED, labelled.images[:20])
     history = [EpochMetrics(0, 1, 0.5, 0.25, 0.75, 0.875, 0.008)]

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stages.digits import dataset, member_cache
@@ -49,11 +50,12 @@ def test_each_member_has_its_own_cache_key_however_many_there_are(labelled, reci
     assert more[:3] == member_cache.keys(labelled, recipe)
 
 
-@pytest.mark.parametrize("change", ["recipe", "fold", "image", "label", "code"])
+@pytest.mark.parametrize("change", ["recipe", "fold", "image", "label", "own", "code"])
 def test_cache_key_covers_every_input(folder, labelled, recipe, monkeypatch, request, change):
     before = member_cache.keys(labelled, recipe)
     assert member_cache.keys(labelled, recipe) == before
-    images, labels, folds = (array.copy() for array in labelled)
+    images, labels, folds = (array.copy() for array in labelled[:3])
+    own = None
     if change == "recipe":
         recipe = recipe.model_copy(update={"zoom": 0.13})
     elif change == "fold":
@@ -62,6 +64,8 @@ def test_cache_key_covers_every_input(folder, labelled, recipe, monkeypatch, req
         images[5, 5, 5] ^= 1
     elif change == "label":
         labels[5] = (labels[5] + 1) % 10
+    elif change == "own":
+        own = np.zeros(len(labels), dtype=np.uint8)
     else:
         shutil.copytree(Path(member_cache.__file__).parent, folder / "digits")
         with (folder / "digits/member.py").open("a") as module:
@@ -69,4 +73,4 @@ def test_cache_key_covers_every_input(folder, labelled, recipe, monkeypatch, req
         monkeypatch.setattr(member_cache, "__file__", str(folder / "digits/member_cache.py"))
         member_cache.code_digest.cache_clear()
         request.addfinalizer(member_cache.code_digest.cache_clear)
-    assert not set(member_cache.keys(dataset.Labelled(images, labels, folds), recipe)) & set(before)
+    assert not set(member_cache.keys(dataset.Labelled(images, labels, folds, own), recipe)) & set(before)

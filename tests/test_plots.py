@@ -127,7 +127,7 @@ def test_the_accuracy_axis_widens_towards_100_percent(shown):
 
 def test_the_headline_states_accuracy_with_its_error_errors_members_and_log_loss(shown):
     rows = pd.read_csv(ROOT / "plots/headline.csv")
-    assert rows["figure"].tolist() == ["accuracy", "errors", "members", "log loss"]
+    assert rows["figure"].tolist() == ["accuracy", "errors", "labelled images", "members", "log loss"]
     assert {*rows["figure"], *rows["value"]} <= set(texts(picture(shown["data"]["headline"][0]["content"])))
 
 
