@@ -226,7 +226,7 @@ def bring_filled_form(reader: Reader, command: str) -> None:
     """The printed form, filled in by an invented hand, and scanned upside down."""
     random = np.random.default_rng(0)
     filled = hands.fill(hands.print_form(reader.folder / "form.pdf"), hands.KEPT, random, each=8)
-    Image.fromarray(np.rot90(hands.scan(filled, random), 2)).save(reader.folder / command.split()[-1])
+    Image.fromarray(np.rot90(hands.scan(filled, random), 2)).save(reader.folder / bare(command).split()[-1])
 
 
 def save_fashion(reader: Reader, _: str) -> None:
