@@ -54,12 +54,12 @@ def collect(
     labels = _labels(found, row_labels)
     found, labels = _only_new(found, labels, folder)
     probabilities = models.predict(found.images)
-    if probabilities is not None and not trust:
-        _check_rows(found, labels, probabilities)
+    differ = None if probabilities is None else _differ(labels, probabilities)
+    if probabilities is not None and differ is not None and not trust:
+        _check_rows(found, labels, probabilities.argmax(axis=1), differ)
     name = own.page_hash(found.images, labels, found.cells)
     file = folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', stem)[:MAX_STEM].strip('-') or 'page'}-{name}.csv"
     sheet = SHEETS / f"{file.stem}.png"
-    differ = None if probabilities is None else _differ(labels, probabilities)
     contact_sheet.save(found, labels, differ, probabilities, models.classes, sheet)
     own.write(file, found.images, labels, found.cells)  # last: what is there is whole, and counted
     return Collected(found, labels, file, sheet, None if differ is None else int(differ.sum()))
@@ -136,9 +136,8 @@ def _differ(labels: Labels, probabilities: Probabilities) -> np.ndarray:
     return (probabilities.argmax(axis=1) != labels) & (probabilities.max(axis=1) >= SURE)
 
 
-def _check_rows(found: Page, labels: Labels, probabilities: Probabilities) -> None:
-    """InputError if the models are sure that most digits of a row are one other digit."""
-    predicted, differ = probabilities.argmax(axis=1), _differ(labels, probabilities)
+def _check_rows(found: Page, labels: Labels, predicted: Labels, differ: np.ndarray) -> None:
+    """InputError if the models are sure that most digits of a row are one other digit; `differ` is a mask (n,)."""
     for row in np.unique(found.cells[:, 0]):
         of_row = found.cells[:, 0] == row
         counts = np.bincount(predicted[of_row & differ], minlength=dataset.DIGITS)

@@ -25,7 +25,6 @@ BLACK = 10  # of 255: a darker board says nothing about the light
 NOISE_LEVELS = 4  # standard deviations of the paper that ink must exceed
 MIN_CONTRAST = 0.08  # of the paper's brightness: what differs less is no ink
 MIN_HEIGHT = 6  # pixels of a digit
-SMALLEST = 0.3  # of the tallest digit's height: smaller marks are dots, dashes and specks
 CELL_FAINT = 0.3  # of a cell's darkest ink
 CELL_HEIGHT = 0.15  # of a cell with its margin: what isn't as high is no digit
 DASH = 0.2  # of the tallest mark in a cell, its height or width: smaller marks are dirt
@@ -52,7 +51,7 @@ def find_digits(picture: Picture) -> Candidates:
     tallest = max((mark.height for mark in joined), default=0)
     if tallest < MIN_HEIGHT:
         raise InputError("no digit found; expected dark digits on light paper, or light ones on dark")
-    lines = marks.in_lines([mark for mark in joined if mark.height >= max(MIN_HEIGHT, SMALLEST * tallest)])
+    lines = marks.in_lines([mark for mark in joined if mark.height >= max(MIN_HEIGHT, segment.SMALLEST * tallest)])
     candidates = find_candidates(ink, labels, lines)
     return candidates._replace(boxes=np.round(candidates.boxes / scale).astype(np.int64))
 
