@@ -70,10 +70,8 @@ def doubt_strange(digits: Digits, reference: Labelled) -> Digits:
     """
     probabilities = digits.probabilities.copy()
     for row in np.flatnonzero(probabilities.max(axis=1) >= SURE):
-        image, known = digits.images[row : row + 1], reference.images[reference.labels == probabilities[row].argmax()]
-        [nearest] = neighbours.nearest_neighbours(image, known)
-        distances = neighbours.idm_distance(neighbours.sobel(image)[0], neighbours.sobel(known[nearest]))
-        if distances.min() > MAX_DISTANCE:
+        known = reference.images[reference.labels == probabilities[row].argmax()]
+        if neighbours.nearest_distance(digits.images[row : row + 1], known) > MAX_DISTANCE:
             probabilities[row] = (probabilities[row] + 1 / DIGITS) / 2
     return digits._replace(probabilities=probabilities)
 

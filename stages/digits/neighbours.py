@@ -32,15 +32,19 @@ def knn_proba(images: Images, candidates: np.ndarray, reference: Images, labels:
     A digit's weight falls with the fourth power of the IDM distance of its nearest reference image.
     """
     distance = np.full((len(images), DIGITS), np.inf)
-    gradients = sobel(images)
     for digit in range(DIGITS):
-        of_digit = reference[labels == digit]
         rows = np.flatnonzero((candidates == digit).any(axis=1))
-        for row, nearest in zip(rows, nearest_neighbours(images[rows], of_digit), strict=True):
-            distance[row, digit] = idm_distance(gradients[row], sobel(of_digit[nearest])).min()
+        distance[rows, digit] = nearest_distance(images[rows], reference[labels == digit])
     ratio = np.maximum(distance, 1) / np.maximum(distance.min(axis=1, keepdims=True), 1)
     weights = 1 / (ratio * ratio * (ratio * ratio))  # no power function: its last bits depend on the CPU
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def nearest_distance(images: Images, reference: Images) -> np.ndarray:
+    """The IDM distance (n,) of each image from the nearest of `reference` that are its neighbours by pixels."""
+    nearest = nearest_neighbours(images, reference)
+    pairs = zip(sobel(images), nearest, strict=True)
+    return np.array([idm_distance(gradients, sobel(reference[rows])).min() for gradients, rows in pairs])
 
 
 def nearest_neighbours(images: Images, reference: Images) -> np.ndarray:
