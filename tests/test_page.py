@@ -22,6 +22,7 @@ new Promise(resolve => {
     images: [...card.querySelectorAll("img")].map(image => image.naturalWidth),
     overflow: Math.max(0, ...[...card.querySelectorAll("svg, img, h2, p, dd")].map(
       part => part.getBoundingClientRect().right - card.getBoundingClientRect().right)),
+    overlap: Math.max(0, ...[...card.querySelectorAll("dd")].map(part => part.scrollWidth - part.clientWidth)),
   }));
   const wait = () => document.body?.dataset.drawn
     ? resolve({ cards: cards(), width: document.documentElement.scrollWidth }) : setTimeout(wait, 50);
@@ -54,6 +55,7 @@ def test_every_card_is_titled_drawn_and_fits(browser, page, width):
         assert card["title"], card["text"]
         assert card["marks"] >= 4 or (card["images"] and all(card["images"])), card["title"]
         assert card["overflow"] <= 0, card["title"]
+        assert card["overlap"] == 0, card["title"]
         assert not {"plots/", ".png", "train_", "rev\n"} & set(card["text"].split()), card["title"]
     assert browser.errors() == []
 
