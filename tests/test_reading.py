@@ -90,6 +90,18 @@ def test_the_table_is_printed_as_it_stands_on_the_paper(form):
     assert [row.count("7") for row in rows] == [row.count("7") for row in form.texts]
 
 
+def test_an_unsure_cell_says_so_in_the_csv_in_json_and_in_print(form, monkeypatch):
+    monkeypatch.setattr(predict, "SURE", 0.96)  # of each digit here the probability is 0.955
+    one = predict.Reading("form", reading.read(form.picture, ["member"], None))
+    filled = [bool(text) for text in chain(*form.texts)]
+    lines = list(csv.DictReader(predict.as_csv([one], CLASSES).splitlines()))
+    assert [line["unsure"] for line in lines] == [str(is_filled).lower() for is_filled in filled]
+    assert all(digit["unsure"] for digit in predict.describe(one, CLASSES)["digits"])
+    first, *rows = predict.as_text(one, CLASSES).splitlines()
+    assert first.endswith(f"{sum(filled)} unsure (?)")
+    assert sum(row.count("7?") for row in rows) == sum(filled)
+
+
 def test_show_draws_the_cells_of_a_table(form, tmp_path: Path):
     one = predict.Reading("form", reading.read(form.picture, ["member"], None))
     predict.show(one, CLASSES, tmp_path / "shown.png")
