@@ -178,31 +178,20 @@ def main() -> None:
     arguments = parser.parse_args()
     row_labels = None if arguments.labels is None else parse_labels(arguments.labels)
     folder, models = params.own() or own.FOLDER, Models(params.classes())
-    taken, problems = 0, 0
-
-    def report(name: str, error: InputError) -> None:
-        nonlocal problems
-        problems += 1
-        print(f"{name}: {str(error.code).removeprefix(f'{name}: ')}", file=sys.stderr)
-
+    taken, problems = 0, list[str]()
     for path in arguments.scans:
-        try:
-            for number, pixels in enumerate(picture.pages(path), start=1):
-                name, stem = (
-                    (str(path), path.stem) if number == 1 else (f"{path}, page {number}", f"{path.stem}-{number}")
-                )
-                try:
+        with predict.noted(problems):
+            for name, pixels in picture.pages(path):
+                with predict.noted(problems, name):
+                    stem = path.stem + name.removeprefix(str(path))
                     collected = collect(pixels, stem, folder, row_labels, arguments.trust, models)
-                except InputError as error:
-                    report(name, error)
-                else:
-                    taken += 1
                     print(as_text(name, collected), flush=True)
-        except InputError as error:
-            report(str(path), error)
+                    taken += 1
     if taken:
         print(f"{folder}: {len(own.read(folder).labels)} digits in {len(own.paths(folder))} files; next:")
         print(f"dvc add {folder} && dvc exp run -S own={folder}")
+    for problem in problems:
+        print(problem, file=sys.stderr)
     if problems:
         sys.exit(1)
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from handwriting import picture, predict
+from handwriting import picture, predict, reading, report
 from handwriting.corrections import Corrections
 from stages.digits import dataset, ensemble, errors, own, params
 from stages.digits.backend import keras
@@ -43,16 +43,14 @@ def answer(drawing: bytes, members: list[keras.Model], reference: dataset.Labell
         path = Path(file.name)
         path.write_bytes(drawing)
         try:
-            reading = predict.read_one(str(path), picture.load(path), members, reference)
+            page = reading.read(picture.load(path), members, reference)
         except InputError as error:
             return {"problem": str(error.code).removeprefix(f"{path}: ")}
-    digits = predict.describe(reading, classes)["digits"]
+    digits = report.describe(report.Reading(path.name, page), classes)["digits"]
     return {
         "digits": [
             digit | {"probabilities": list(zip(classes, row.tolist(), strict=True)), "seen": image.tolist()}
-            for digit, row, image in zip(
-                digits, reading.page.digits.probabilities, reading.page.digits.images, strict=True
-            )
+            for digit, row, image in zip(digits, page.digits.probabilities, page.digits.images, strict=True)
         ],
     }
 

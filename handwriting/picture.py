@@ -30,11 +30,11 @@ Picture = npt.NDArray[np.uint8]  # (height, width), brightness, at most MAX_SIDE
 
 def load(path: Path) -> Picture:
     """The first page, as a person sees it: upright, transparent parts filled; InputError if the file is none."""
-    return next(pages(path))
+    return next(pages(path))[1]
 
 
-def pages(path: Path) -> Iterator[Picture]:
-    """The pages of a file, one after the other: one, but in TIFF and PDF files."""
+def pages(path: Path) -> Iterator[tuple[str, Picture]]:
+    """The pages of a file, one after the other, each with a name: that of the file, and a number if it has several."""
     try:
         archive.check_regular(path, str(path), EXPECTED, MAX_BYTES)
         with path.open("rb") as file:
@@ -49,37 +49,37 @@ def pages(path: Path) -> Iterator[Picture]:
         ) from None
 
 
-def _image_pages(path: Path) -> Iterator[Picture]:
+def _image_pages(path: Path) -> Iterator[tuple[str, Picture]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large or damaged files, which are rejected here
         pillow_heif.register_heif_opener(thumbnails=False)
         with Image.open(path, formats=FORMATS) as image:
             count = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-            _check_pages(path, count)
-            for page in ImageSequence.Iterator(image) if count > 1 else [image]:
+            names = _name_pages(path, count)
+            for name, page in zip(names, ImageSequence.Iterator(image) if count > 1 else [image], strict=True):
                 _check_size(path, *page.size)
                 page.draft("L", (MAX_SIDE, MAX_SIDE))  # a JPEG file can be decoded at a fraction of its size
-                yield _gray(ImageOps.exif_transpose(_shrink(page)))
+                yield name, _gray(ImageOps.exif_transpose(_shrink(page)))
 
 
-def _pdf_pages(path: Path) -> Iterator[Picture]:
+def _pdf_pages(path: Path) -> Iterator[tuple[str, Picture]]:
     with pypdfium2.PdfDocument(path) as document:
-        _check_pages(path, len(document))
-        for number in range(len(document)):
+        for number, name in enumerate(_name_pages(path, len(document))):
             page = document[number]
             inches = [side / POINTS_PER_INCH for side in page.get_size()]
             if not min(inches) > 0:
                 raise InputError(f"{path}: found a page of {inches[0]:g} × {inches[1]:g} inches")
             dots = min(DOTS_PER_INCH, MAX_SIDE / max(inches))
             bitmap = page.render(scale=dots / POINTS_PER_INCH, grayscale=True)
-            yield np.array(bitmap.to_numpy()).reshape(bitmap.height, bitmap.width)
+            yield name, np.array(bitmap.to_numpy()).reshape(bitmap.height, bitmap.width)
             bitmap.close()
             page.close()
 
 
-def _check_pages(path: Path, count: int) -> None:
+def _name_pages(path: Path, count: int) -> list[str]:
     if not 1 <= count <= MAX_PAGES:
         raise InputError(f"{path}: found {count:,} pages, expected 1 to {MAX_PAGES}")
+    return [str(path)] if count == 1 else [f"{path}, page {number}" for number in range(1, count + 1)]
 
 
 def _check_size(path: Path, width: int, height: int) -> None:

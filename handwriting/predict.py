@@ -4,51 +4,24 @@ python -m handwriting.predict FILE... [--csv FILE] [--json] [--show FILE]
 """
 
 import argparse
-import csv
-import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-
-from handwriting import picture, reading
-from handwriting.reading import SURE, Digits, Page
-from handwriting.table import Cell
-from stages.digits import dataset, drawing, ensemble, errors, files, params
+from handwriting import picture, reading, report
+from handwriting.report import Reading
+from stages.digits import dataset, ensemble, errors, files, params
 from stages.digits.backend import keras
-from stages.digits.dataset import Images, Probabilities
 from stages.digits.errors import InputError
 
-ALTERNATIVES = 2  # named beside an unsure prediction
-COLUMNS = ("row", "column", "digits", "probability", "unsure", "table")
 
-
-class Reading(NamedTuple):
-    """A page of a file, and what was read on it."""
-
-    name: str  # the file's, and the page's number if it has several
-    page: Page
-
-
-class OnBatches:
-    """A member that predicts batch by batch: Keras' `predict` first makes a data set, which takes longer."""
-
-    def __init__(self, model: keras.Model):
-        self.model = model
-
-    def predict(self, images: Images, *, batch_size: int, verbose: int) -> Probabilities:  # noqa: ARG002 (Keras' own)
-        batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
-        return np.concatenate([self.model.predict_on_batch(batch) for batch in batches])
-
-
-def load_models() -> tuple[list[OnBatches], dataset.Labelled]:
+def load_models() -> tuple[list[keras.Model], dataset.Labelled]:
     """The members, and the labelled images that k-NN compares with; InputError if nothing was trained yet."""
     if not dataset.model_paths():
         raise InputError(f"{dataset.MODELS}: no models yet; {dataset.RERUN}")
-    return [OnBatches(model) for model in ensemble.load_members()], dataset.load_labelled(dataset.LABELLED)
+    return ensemble.load_members(), dataset.load_labelled(dataset.LABELLED)
 
 
 def read(paths: Sequence[Path]) -> tuple[list[Reading], list[str]]:
@@ -57,157 +30,20 @@ def read(paths: Sequence[Path]) -> tuple[list[Reading], list[str]]:
     readings: list[Reading] = []
     problems: list[str] = []
     for path in paths:
-        try:
-            for name, pixels in _pages(path):
-                readings.append(read_one(name, pixels, members, reference))
-        except InputError as error:
-            problems.append(str(error.code))
+        with noted(problems):
+            for name, pixels in picture.pages(path):
+                with noted(problems, name):
+                    readings.append(Reading(name, reading.read(pixels, members, reference)))
     return readings, problems
 
 
-def read_one(name: str, pixels: picture.Picture, members: list[keras.Model], reference: dataset.Labelled) -> Reading:
-    """A picture, read; InputError names it."""
+@contextmanager
+def noted(problems: list[str], name: str = "") -> Iterator[None]:
+    """Bad input becomes one of the problems, with the name of the page; what follows goes on."""
     try:
-        return Reading(name, reading.read(pixels, members, reference))
+        yield
     except InputError as error:
-        raise InputError(f"{name}: {error.code}") from None
-
-
-def _pages(path: Path) -> Iterator[tuple[str, picture.Picture]]:
-    """The pages of a file with their names; one page waits for the next, to know whether there is any."""
-    before: picture.Picture | None = None
-    number = 0
-    for number, pixels in enumerate(picture.pages(path)):
-        if before is not None:
-            yield f"{path}, page {number}", before
-        before = pixels
-    if before is not None:
-        yield str(path) if number == 0 else f"{path}, page {number + 1}", before
-
-
-def as_text(one: Reading, classes: Sequence[str]) -> str:
-    """The tables; or the digits in a line, then a line for each, with its probability, and what else it may be."""
-    lines: list[str] = []
-    for number, read_table in enumerate(one.page.tables, start=1):
-        cells = reading.cells_of(read_table)
-        unsure = sum(_is_unsure(digits) for _, digits in cells)
-        filled = sum(len(digits.images) > 0 for _, digits in cells)
-        name = one.name if len(one.page.tables) == 1 else f"{one.name}, table {number}"
-        lines.append(
-            f"{name}: {read_table[0].rows} × {read_table[0].columns} cells, {filled} filled, {unsure} unsure (?)"
-        )
-        lines += _as_grid(cells, classes)
-    if one.page.tables:
-        return "\n".join(lines)
-    probabilities = one.page.digits.probabilities
-    lines.append(f"{one.name}: {_text(one.page.digits, classes)}")
-    for row in probabilities:
-        line = f"  {classes[row.argmax()]}  {100 * row.max():5.1f} %"
-        if row.max() < SURE:
-            others = np.argsort(-row, kind="stable")[1 : 1 + ALTERNATIVES]
-            line += "  unsure: or " + ", ".join(f"{classes[digit]} ({100 * row[digit]:.1f} %)" for digit in others)
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def _as_grid(cells: list[tuple[Cell, Digits]], classes: Sequence[str]) -> list[str]:
-    """A line for each row, the cells between bars and below each other."""
-    texts = {(cell.row, cell.column): _text(digits, classes) + "?" * _is_unsure(digits) for cell, digits in cells}
-    rows, columns = (1 + max(position[axis] for position in texts) for axis in (0, 1))
-    width = max(map(len, texts.values()))
-    return [
-        "  |" + "|".join(f"{texts.get((row, column), ''):<{width}}" for column in range(columns)) + "|"
-        for row in range(rows)
-    ]
-
-
-def _text(digits: Digits, classes: Sequence[str]) -> str:
-    separator = "" if max(map(len, classes)) == 1 else ", "
-    return separator.join(classes[digit] for digit in digits.probabilities.argmax(axis=1))
-
-
-def _is_unsure(digits: Digits) -> bool:
-    return bool((digits.probabilities.max(axis=1) < SURE).any())
-
-
-def as_csv(readings: Sequence[Reading], classes: Sequence[str]) -> str:
-    """A line for each cell, or for each digit of a page without a table; blank cells have no digits."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    number = 0
-    for one in readings:
-        for rows in _tables(one):
-            number += 1
-            for row, column, digits in rows:
-                top = digits.probabilities.max(axis=1)
-                probability = f"{top.prod():.4f}" if len(top) else ""
-                unsure = str(_is_unsure(digits)).lower()
-                writer.writerow([row, column, _text(digits, classes), probability, unsure, number])
-    return file.getvalue()
-
-
-def _tables(one: Reading) -> Iterator[list[tuple[int, int, Digits]]]:
-    """Rows and columns from 1 with what stands there; of a plain page, its lines and the digits in them."""
-    for read_table in one.page.tables:
-        yield [(cell.row + 1, cell.column + 1, digits) for cell, digits in reading.cells_of(read_table)]
-    if not one.page.tables:
-        digits = one.page.digits
-        columns = [int((digits.lines[: place + 1] == line).sum()) for place, line in enumerate(digits.lines)]
-        yield [
-            (int(line) + 1, column, digits.take(np.array([place])))
-            for place, (line, column) in enumerate(zip(digits.lines, columns, strict=True))
-        ]
-
-
-def describe(one: Reading, classes: Sequence[str]) -> dict:
-    """All there is to know: boxes are left, top, right and bottom, as fractions of the picture's width and height.
-
-    A digit of a table has the number of the table and its row and column, from 1; its box is the cell's.
-    """
-    page = one.page
-    places: list[dict] = [{} for _ in page.digits.images]
-    if page.tables:
-        places = [
-            {"table": number, "row": one_table.cells[line].row + 1, "column": one_table.cells[line].column + 1}
-            for number, (one_table, digits) in enumerate(page.tables, start=1)
-            for line in digits.lines.tolist()
-        ]
-    scale = np.tile(page.picture.shape[::-1], 2)
-    result: dict = {"image": one.name}
-    if page.tables:
-        result["tables"] = [
-            {"rows": one_table.rows, "columns": one_table.columns, "cells": len(one_table.cells)}
-            for one_table, _ in page.tables
-        ]
-    result["digits"] = [
-        place
-        | {
-            "class": classes[row.argmax()],
-            "probability": round(float(row.max()), 4),
-            "unsure": bool(row.max() < SURE),
-            "box": (box / scale).round(4).tolist(),
-            "probabilities": dict(zip(classes, row.astype(float).round(4).tolist(), strict=True)),
-        }
-        for place, box, row in zip(places, page.digits.boxes, page.digits.probabilities, strict=True)
-    ]
-    return result
-
-
-def show(one: Reading, classes: Sequence[str], path: Path) -> None:
-    """Draw the picture and what was read; of a plain page also its digits as the networks saw them."""
-    page = one.page
-    if page.tables:
-        cells = [pair for read_table in page.tables for pair in reading.cells_of(read_table)]
-        boxes = np.stack([cell.box for cell, _ in cells])
-        names = [_text(digits, classes) for _, digits in cells]
-        figure = drawing.table(page.picture, boxes, names, [_is_unsure(digits) for _, digits in cells])
-    else:
-        names = [classes[digit] for digit in page.digits.probabilities.argmax(axis=1)]
-        figure = drawing.prediction(
-            page.picture, page.digits.boxes, page.digits.images, page.digits.probabilities, names, SURE
-        )
-    drawing.save(figure, path)
+        problems.append(f"{name}: {error.code}" if name else str(error.code))
 
 
 def main() -> None:
@@ -217,22 +53,24 @@ def main() -> None:
     parser.add_argument("images", metavar="FILE", nargs="+", type=Path, help=f"{picture.EXPECTED}: a scan or a photo")
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write the cells: row, column, digits, ...")
     parser.add_argument("--json", action="store_true", help="print boxes and all probabilities as JSON")
-    parser.add_argument("--show", metavar="FILE", type=Path, help="draw what was read in the picture into a PNG file")
+    parser.add_argument("--show", metavar="FILE", type=Path, help="draw what was read; several pages become FILE-1 ...")
     arguments = parser.parse_args()
     if arguments.show and arguments.show.suffix.lower() != ".png":
         raise InputError(f"{arguments.show}: expected a name that ends in .png")
-    if arguments.show and len(arguments.images) > 1:
-        raise InputError(f"--show: found {len(arguments.images)} pictures, expected one")
     classes = params.classes()
     readings, problems = read(arguments.images)
     if arguments.json:
-        print(json.dumps([describe(one, classes) for one in readings], indent=2))
+        print(json.dumps([report.describe(one, classes) for one in readings], indent=2))
     else:
-        print("\n".join(as_text(one, classes) for one in readings), end="\n" if readings else "")
+        print("\n".join(report.as_text(one, classes) for one in readings), end="\n" if readings else "")
     if arguments.csv and readings:
-        files.write_text(arguments.csv, as_csv(readings, classes))
-    if arguments.show and readings:
-        show(readings[0], classes, arguments.show)
+        files.write_text(arguments.csv, report.as_csv(readings, classes))
+    if arguments.show:
+        for number, one in enumerate(readings, start=1):
+            shown = (
+                arguments.show if len(readings) == 1 else arguments.show.with_stem(f"{arguments.show.stem}-{number}")
+            )
+            report.show(one, classes, shown)
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:

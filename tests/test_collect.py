@@ -285,9 +285,10 @@ def test_each_page_of_a_pdf_is_taken_or_named(scanned, blank, monkeypatch, capsy
     first.save("scans.pdf", save_all=True, append_images=rest, resolution=150)
     assert main(monkeypatch, "scans.pdf") == 1
     printed = capsys.readouterr()
-    assert [line.partition(" took")[0] for line in printed.out.splitlines()[:2]] == ["scans.pdf:", "scans.pdf, page 3:"]
+    names = [line.partition(": took")[0] for line in printed.out.splitlines()[:2]]
+    assert names == ["scans.pdf, page 1", "scans.pdf, page 3"]
     assert printed.err.startswith("scans.pdf, page 2: found no digit")
-    assert [path.name.rpartition("-")[0] for path in own.paths(own.FOLDER)] == ["scans-3", "scans"]
+    assert [path.name.rpartition("-")[0] for path in own.paths(own.FOLDER)] == ["scans-page-1", "scans-page-3"]
 
 
 def test_another_page_of_the_same_hand_is_taken(save, blank, monkeypatch):

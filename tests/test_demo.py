@@ -22,7 +22,7 @@ from browser import Browser
 from PIL import Image
 
 from benchmarks import strokes
-from handwriting import corrections, demo, predict, reading, scan
+from handwriting import corrections, demo, predict, reading, report, scan
 from handwriting.corrections import Corrections
 from stages.digits import ensemble, network, own
 from stages.digits.errors import InputError
@@ -120,7 +120,7 @@ def test_a_drawing_gets_what_predict_gives_for_the_same_picture(tmp_path, monkey
     (tmp_path / "same.png").write_bytes(drawing)
     monkeypatch.setattr(predict, "load_models", lambda: ([], None))
     (reading,), _ = predict.read([tmp_path / "same.png"])
-    expected = predict.describe(reading, CLASSES)["digits"]
+    expected = report.describe(reading, CLASSES)["digits"]
     digits = answer(drawing)["digits"]
     assert [np.array(digit.pop("seen")).tolist() for digit in digits] == reading.page.digits.images.tolist()
     for digit in digits:

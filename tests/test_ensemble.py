@@ -18,14 +18,14 @@ class Fixed:
     def __init__(self, table: np.ndarray):
         self.table = np.asarray(table)
 
-    def predict(self, images: np.ndarray, **_: object) -> np.ndarray:
+    def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         return self.table[images[:, 14, 14]]
 
 
 class CentrePixel:
     """Predicts 0 with the ink of the centre pixel as its probability in percent, or else 1."""
 
-    def predict(self, images: np.ndarray, **_: object) -> np.ndarray:
+    def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         confidence = images[:, 14, 14] / 100
         return np.stack([confidence, 1 - confidence, *[0 * confidence] * 8], axis=1)
 
@@ -101,9 +101,9 @@ def test_as_many_members_as_folds_predict_each_labelled_image_once_and_none_that
     predicted: list[list[int]] = [[] for _ in range(folds)]
 
     class Recorder(Fixed):
-        def predict(self, images: np.ndarray, **_: object) -> np.ndarray:
+        def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
             predicted[self.member] += images[:, 0, 0].tolist()
-            return super().predict(images)
+            return super().predict_on_batch(images)
 
     members = [Recorder(always(0, 120).table) for _ in range(folds)]
     for number, member in enumerate(members):

@@ -98,7 +98,8 @@ def test_a_16_bit_tiff_keeps_its_brightness(tmp_path):
 def test_pages_come_one_after_the_other(tmp_path, name):
     first, *others = [Image.new("L", (90, 60), value) for value in (250, 150, 50)]
     first.save(tmp_path / name, save_all=True, append_images=others)
-    found = list(picture.pages(tmp_path / name))
+    names, found = zip(*picture.pages(tmp_path / name), strict=True)
+    assert [one.removeprefix(f"{tmp_path}/{name}") for one in names] == [", page 1", ", page 2", ", page 3"]
     assert [round(float(page.mean()), -1) for page in found] == [250, 150, 50]
     assert all(abs(page.shape[1] / page.shape[0] - 1.5) < 0.05 for page in found)
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import forms, strokes
-from handwriting import predict, reading, scan
+from handwriting import reading, report, scan
 from stages.digits import dataset, ensemble
 
 CLASSES = list("0123456789")
@@ -61,8 +61,8 @@ def test_a_form_is_read_whatever_way_it_was_scanned(form, turns):
 
 
 def test_the_csv_has_a_line_for_each_cell_and_blank_cells_are_blank(form):
-    one = predict.Reading("form", reading.read(form.picture, ["member"], None))
-    lines = list(csv.DictReader(predict.as_csv([one], CLASSES).splitlines()))
+    one = report.Reading("form", reading.read(form.picture, ["member"], None))
+    lines = list(csv.DictReader(report.as_csv([one], CLASSES).splitlines()))
     assert [(int(line["row"]), int(line["column"])) for line in lines] == [
         (row, column) for row in range(1, 5) for column in range(1, 6)
     ]
@@ -74,7 +74,7 @@ def test_the_csv_has_a_line_for_each_cell_and_blank_cells_are_blank(form):
 
 def test_json_has_the_row_and_column_of_each_digit(form):
     found = json.loads(
-        json.dumps(predict.describe(predict.Reading("form", reading.read(form.picture, [0], None)), CLASSES))
+        json.dumps(report.describe(report.Reading("form", reading.read(form.picture, [0], None)), CLASSES))
     )
     assert found["tables"] == [{"rows": 4, "columns": 5, "cells": 20}]
     places = [(row + 1, column + 1) for row in range(4) for column in range(5) if form.texts[row][column]]
@@ -83,7 +83,7 @@ def test_json_has_the_row_and_column_of_each_digit(form):
 
 
 def test_the_table_is_printed_as_it_stands_on_the_paper(form):
-    text = predict.as_text(predict.Reading("form", reading.read(form.picture, ["member"], None)), CLASSES)
+    text = report.as_text(report.Reading("form", reading.read(form.picture, ["member"], None)), CLASSES)
     first, *rows = text.splitlines()
     filled = sum(map(bool, list(chain(*form.texts))))
     assert first == f"form: 4 × 5 cells, {filled} filled, 0 unsure (?)"
@@ -91,20 +91,20 @@ def test_the_table_is_printed_as_it_stands_on_the_paper(form):
 
 
 def test_an_unsure_cell_says_so_in_the_csv_in_json_and_in_print(form, monkeypatch):
-    monkeypatch.setattr(predict, "SURE", 0.96)  # of each digit here the probability is 0.955
-    one = predict.Reading("form", reading.read(form.picture, ["member"], None))
+    monkeypatch.setattr(report, "SURE", 0.96)  # of each digit here the probability is 0.955
+    one = report.Reading("form", reading.read(form.picture, ["member"], None))
     filled = [bool(text) for text in chain(*form.texts)]
-    lines = list(csv.DictReader(predict.as_csv([one], CLASSES).splitlines()))
+    lines = list(csv.DictReader(report.as_csv([one], CLASSES).splitlines()))
     assert [line["unsure"] for line in lines] == [str(is_filled).lower() for is_filled in filled]
-    assert all(digit["unsure"] for digit in predict.describe(one, CLASSES)["digits"])
-    first, *rows = predict.as_text(one, CLASSES).splitlines()
+    assert all(digit["unsure"] for digit in report.describe(one, CLASSES)["digits"])
+    first, *rows = report.as_text(one, CLASSES).splitlines()
     assert first.endswith(f"{sum(filled)} unsure (?)")
     assert sum(row.count("7?") for row in rows) == sum(filled)
 
 
 def test_show_draws_the_cells_of_a_table(form, tmp_path: Path):
-    one = predict.Reading("form", reading.read(form.picture, ["member"], None))
-    predict.show(one, CLASSES, tmp_path / "shown.png")
+    one = report.Reading("form", reading.read(form.picture, ["member"], None))
+    report.show(one, CLASSES, tmp_path / "shown.png")
     with Image.open(tmp_path / "shown.png") as shown:
         pixels = np.asarray(shown.convert("RGB")).astype(int)
     blue = (pixels[..., 2] - pixels[..., 0] > 80).mean()

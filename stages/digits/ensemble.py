@@ -120,4 +120,6 @@ def predict_proba(model: keras.Model, images: Images) -> Probabilities:
 
 
 def _predict(model: keras.Model, images: Images) -> Probabilities:
-    return model.predict(images, batch_size=PREDICT_BATCH_SIZE, verbose=0)
+    """Batch by batch: Keras' `predict` makes a data set of them first, and takes almost twice as long."""
+    starts = range(0, len(images), PREDICT_BATCH_SIZE)
+    return np.concatenate([model.predict_on_batch(images[start : start + PREDICT_BATCH_SIZE]) for start in starts])
