@@ -5,26 +5,27 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, sparse
+from scipy import sparse
 
+from handwriting.lines import (
+    MARGIN,
+    MIN_CELL,
+    MIN_CONTRAST,
+    OPEN,
+    RULED,
+    Lines,
+    find_crossings,
+    find_lines,
+    measure_evidence,
+    measure_ridge,
+)
 from handwriting.marks import Ink
 
 PIECE = 1 / 70  # of the longer side: a piece of ruling is at least that long, and SHORTEST pixels
 SHORTEST = 14
 NOISE_LEVELS = 4  # standard deviations of the paper that a ruling must exceed
-MIN_CONTRAST = 0.03  # of the paper's brightness
-REACHES = (3, 6, 12)  # pixels from a line to the paper beside it
-OPEN = 0.12  # of a line's length may be missing
 FAINT = 0.35  # the same of one that must be there
-RULED = 0.6  # of the pieces of a line
-STRIP = 70  # pixels of a line that is followed as if it were straight
-MAX_STRIPS = 12
-MAX_DRIFT = 2  # pixels that a line may move from one strip to the next
-MIN_CELL = 8  # pixels of a cell's side
 CLOSE = 4  # pixels between the parts of a table
-MARGIN = 15  # pixels around a table
-
-Lines = npt.NDArray[np.float64]  # (lines, strips): the positions of lines at the centres of strips
 
 Region = tuple[int, int, int, int]  # left, top, right and bottom
 
@@ -119,12 +120,12 @@ def _lattice(padded: Ink, box: Region) -> Lattice | None:
     """The lattice in a box of the picture, which has a margin here but not in the result."""
     left, top, right, bottom = np.array(box).clip(0)
     region = padded[top : bottom + 2 * MARGIN, left : right + 2 * MARGIN]
-    rows, columns = _find_lines(region), _find_lines(region.T)
+    rows, columns = find_lines(region), find_lines(region.T)
     rows, columns = _ruled_lines(region, rows, columns)
     if len(rows) < 2 or len(columns) < 2:
         return None
     rows, columns = _complete(region, rows), _complete(region.T, columns)
-    corners = _crossings(rows, columns, region.shape)
+    corners = find_crossings(rows, columns, region.shape)
     across, down = _ruled_sides(region, corners)
     n_sides = across[:-1].astype(int) + across[1:] + down[:, :-1] + down[:, 1:]
     return Lattice(corners + np.array([left, top]) - MARGIN, n_sides >= 2)
@@ -133,7 +134,7 @@ def _lattice(padded: Ink, box: Region) -> Lattice | None:
 def _ruled_lines(region: Ink, rows: Lines, columns: Lines) -> tuple[Lines, Lines]:
     """Without the lines that aren't ruled between the others: a text's, or a column's of digits."""
     while len(rows) >= 2 and len(columns) >= 2:
-        across, down = _ruled_sides(region, _crossings(rows, columns, region.shape))
+        across, down = _ruled_sides(region, find_crossings(rows, columns, region.shape))
         of_rows, of_columns = across.mean(axis=1), down.mean(axis=0)
         of_rows[[0, -1]] = np.minimum(of_rows[[0, -1]], down[[0, -1]].mean(axis=1))  # no cells behind it
         of_columns[[0, -1]] = np.minimum(of_columns[[0, -1]], across[:, [0, -1]].mean(axis=0))
@@ -153,7 +154,7 @@ def _complete(region: Ink, lines: Lines) -> Lines:
     parts = np.round(gaps / unit).astype(int)
     if (np.abs(gaps / unit - parts) > 0.2).any() or parts.max() == 1 or unit < 2 * MIN_CELL:
         return lines
-    evidence = _evidence(region, lines.shape[1], FAINT)
+    evidence = measure_evidence(region, lines.shape[1], FAINT)
     completed = [lines[0]]
     for before, after, n_parts in zip(lines[:-1], lines[1:], parts, strict=True):
         for part in range(1, n_parts):
@@ -169,7 +170,7 @@ def _complete(region: Ink, lines: Lines) -> Lines:
 
 def _ruled_sides(region: Ink, corners: np.ndarray) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which sides of the cells are ruled: those across (rows + 1, columns), and those down (rows, columns + 1)."""
-    return _sides(_ridge(region), corners), _sides(_ridge(region.T), corners.swapaxes(0, 1)[..., ::-1]).T
+    return _sides(measure_ridge(region), corners), _sides(measure_ridge(region.T), corners.swapaxes(0, 1)[..., ::-1]).T
 
 
 def _sides(ridge: Ink, corners: np.ndarray) -> npt.NDArray[np.bool_]:
@@ -183,87 +184,3 @@ def _sides(ridge: Ink, corners: np.ndarray) -> npt.NDArray[np.bool_]:
         np.maximum(best, inside, out=best)
     dark = np.quantile(best, 2 * OPEN, axis=-1)
     return dark > max(MIN_CONTRAST / 2, 0.25 * float(np.quantile(dark, 0.75)))
-
-
-def _find_lines(region: Ink) -> Lines:
-    """The lines that run across all of a region, from top to bottom."""
-    width = region.shape[1]
-    n_strips = int(np.clip((width - 2 * MARGIN) // STRIP, 1, MAX_STRIPS))
-    evidence = _evidence(region, n_strips, OPEN)
-    threshold = MIN_CONTRAST / 4
-    dark = threshold * (1 + np.log(np.maximum(evidence, threshold) / threshold))  # a single strip must not decide
-    return _follow(np.where(evidence > threshold, dark, np.maximum(evidence, -threshold)), threshold)
-
-
-def _evidence(region: Ink, n_strips: int, missing: float) -> Ink:
-    """How dark a line across would be (positions, strips), but for a fraction of its length that may be missing."""
-    ridge = _ridge(region[:, MARGIN : region.shape[1] - MARGIN])
-    strips = [np.quantile(strip, missing, axis=1) for strip in np.array_split(ridge, n_strips, axis=1)]
-    return cv2.GaussianBlur(np.stack(strips, axis=1).astype(np.float32), (1, 9), sigmaX=0.1, sigmaY=1.2)
-
-
-def _ridge(ink: Ink) -> Ink:
-    """How much darker each pixel is than the paper above and below."""
-    smooth = cv2.blur(ink, (7, 1))
-    best = np.full_like(smooth, -1)
-    for reach in REACHES:
-        shifted = cv2.copyMakeBorder(smooth, reach, reach, 0, 0, cv2.BORDER_REPLICATE)
-        np.maximum(best, smooth - np.maximum(shifted[: -2 * reach], shifted[2 * reach :]), out=best)
-    return best
-
-
-def _follow(evidence: np.ndarray, threshold: float) -> Lines:
-    """The paths through strips (positions, strips) along which there is the most evidence, MIN_CELL apart."""
-    n_strips = evidence.shape[1]
-    forward, came_from = _best_paths(evidence)
-    backward, goes_to = (part[:, ::-1] for part in _best_paths(evidence[:, ::-1]))
-    middle = n_strips // 2
-    score = (forward + backward - evidence)[:, middle] / n_strips
-    peaks = np.flatnonzero((score >= ndimage.maximum_filter1d(score, 2 * MIN_CELL + 1)) & (score >= threshold))
-    paths: list[np.ndarray] = []
-    for start in peaks[np.argsort(-score[peaks], kind="stable")]:
-        path = np.empty(n_strips)
-        path[middle] = start
-        for strip in range(middle, 0, -1):
-            path[strip - 1] = came_from[int(path[strip]), strip]
-        for strip in range(middle, n_strips - 1):
-            path[strip + 1] = goes_to[int(path[strip]), strip]
-        ruled = (evidence[path.astype(int), np.arange(n_strips)] > threshold / 2).mean()
-        if ruled >= RULED and all(np.abs(path - other).min() >= MIN_CELL for other in paths):
-            paths.append(path)
-    return np.array(sorted(paths, key=lambda path: path.mean())).reshape(len(paths), n_strips)
-
-
-def _best_paths(evidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sums along the best paths from the first strip to each position, and the position they come from."""
-    height, n_strips = evidence.shape
-    total, origin = evidence.astype(np.float64), np.zeros(evidence.shape, dtype=int)
-    moves = sorted(range(-MAX_DRIFT, MAX_DRIFT + 1), key=abs)  # a straight line where there's a choice
-    for strip in range(1, n_strips):
-        before = np.pad(total[:, strip - 1], MAX_DRIFT, constant_values=-np.inf)
-        options = np.stack([before[MAX_DRIFT + move : MAX_DRIFT + move + height] for move in moves])
-        best = options.argmax(axis=0)
-        total[:, strip] += options.max(axis=0)
-        origin[:, strip] = np.arange(height) + np.array(moves)[best]
-    return total, origin
-
-
-def _crossings(rows: Lines, columns: Lines, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """Where each of the lines across (rows, strips) and of those down (columns, strips) meet."""
-    height, width = shape
-    x, y = np.meshgrid(columns.mean(axis=1), rows.mean(axis=1))
-    for _ in range(3):
-        y = np.stack([_along(line, position, width) for line, position in zip(rows, x, strict=True)])
-        x = np.stack([_along(line, position, height) for line, position in zip(columns, y.T, strict=True)]).T
-    return np.stack([x, y], axis=-1)
-
-
-def _along(line: np.ndarray, positions: np.ndarray, length: int) -> np.ndarray:
-    """Where a line is at positions along it: straight between the centres of its strips, and on from the outer ones."""
-    ends = np.linspace(MARGIN, length - MARGIN, len(line) + 1)
-    centres = (ends[:-1] + ends[1:]) / 2
-    if len(line) == 1:
-        return np.full(len(positions), line[0])
-    pieces = np.clip(np.searchsorted(centres, positions) - 1, 0, len(line) - 2)
-    slopes = np.diff(line) / np.diff(centres)
-    return line[pieces] + slopes[pieces] * (positions - centres[pieces])

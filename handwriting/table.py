@@ -19,6 +19,7 @@ OVERVIEW = 1800  # pixels of the longer side of the picture in which rulings are
 PAPER_SIDE = 160  # pixels of the small copy that shows the paper
 CLOSED = 9  # of its pixels: darker spots that are smaller are ink
 FEWEST_BOXES = 3  # beside a table
+HALF = 128  # brightness: a darker picture may be of a blackboard
 SAME_ROW = 0.5  # of a box's height that two boxes of a row share
 
 
@@ -44,7 +45,15 @@ class Table(NamedTuple):
 
 
 def find_tables(picture: Picture) -> list[Table]:
-    """The tables and rows of boxes from top to bottom; none if the picture has no ruling with anything in it."""
+    """The tables and rows of boxes from top to bottom; none if the picture has no ruling with anything in it.
+
+    They are dark on light, or all light on dark.
+    """
+    found = _find_dark(picture)
+    return found if found or np.median(picture) >= HALF else _find_dark(255 - picture)
+
+
+def _find_dark(picture: Picture) -> list[Table]:
     ink = measure_ink(picture)
     scale = min(1.0, OVERVIEW / max(picture.shape))
     small = _resize(picture, scale)

@@ -40,6 +40,12 @@ def test_a_photo_of_a_newspapers_grid_is_found_beside_its_text(seed):
     assert_found(form, found)
 
 
+def test_a_table_on_a_blackboard_is_found():
+    form = forms.scan(4, 5, [forms.drawn], random())
+    [found] = table.find_tables(255 - form.picture)
+    assert_found(form, found)
+
+
 def test_a_table_of_numbers_keeps_all_digits_of_a_cell():
     form = forms.scan(4, 3, [forms.drawn], random(1), aspect=2.6, most=3, wander=0.05)
     [found] = table.find_tables(form.picture)
