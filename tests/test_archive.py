@@ -389,6 +389,7 @@ def test_what_is_rejected_takes_little_memory(tmp_path, form, content, message):
     assert peak < 20 * 2**20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", [b"\n", b"1,0\n", b"1\n", b",", b"a"], ids=["blank", "rows", "short rows", "commas", "a word"]
 )

@@ -184,6 +184,7 @@ def test_times_that_more_workers_cannot_reach_are_rejected():
         worker_scaling.calculate({1: 196.0, 2: 87.0})
 
 
+@pytest.mark.slow
 def test_without_gradient_steps_batches_are_drawn_and_the_known_model_comes_out(
     labelled, recipe, tmp_path, monkeypatch
 ):
@@ -236,6 +237,7 @@ def test_a_command_that_fails_stops_the_benchmark(tmp_path):
         harness.cost([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)
 
 
+@pytest.mark.slow
 def test_the_memory_of_child_processes_counts(tmp_path):
     """A child of the command holds 200 MiB for a while."""
     hold = "import time; held = b'1' * (200 * 2**20); time.sleep(3)"

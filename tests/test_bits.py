@@ -36,6 +36,7 @@ def optimized_graphs():
     return record
 
 
+@pytest.mark.slow
 def test_training_steps_hold_no_float32_reciprocal_or_root_whose_bits_depend_on_the_cpu(
     labelled, recipe, optimized_graphs
 ):
@@ -51,6 +52,7 @@ def test_prediction_holds_no_float32_reciprocal_or_root_whose_bits_depend_on_the
     assert float32_approximations(graphs) == set()
 
 
+@pytest.mark.slow
 def test_a_finished_network_predicts_what_the_trained_one_does(labelled, recipe):
     trained = member.compile_network(recipe, 0)
     random = np.random.default_rng(0)

@@ -342,6 +342,7 @@ def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, reci
         cluster.train_members(labelled, recipe, remove_first, ignore)
 
 
+@pytest.mark.slow
 def test_the_client_never_imports_tensorflow():
     code = "import sys, stages.train; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

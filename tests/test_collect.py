@@ -112,6 +112,7 @@ def test_the_form_is_a_page_of_a4_and_one_of_letter_with_the_same_bytes_each_tim
     assert [line.strip() for line in text.split("\n") if len(line.strip()) == 1] == list("0123456789")
 
 
+@pytest.mark.slow
 def test_the_form_is_written_where_the_command_says(empty_project, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["form"])
     form.main()
@@ -158,6 +159,7 @@ def without_a_corner(picture: Picture) -> Picture:
     return cut
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "see",
     [
@@ -249,6 +251,7 @@ def test_a_page_becomes_a_file_that_says_where_each_digit_is_from(save, scanned,
         assert sheet.format == "PNG"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", ["the same file", "another name", "a new scan", "upside down"])
 def test_a_page_that_is_taken_twice_is_one_line_and_counts_once(save, scanned, filled, monkeypatch, capsys, again):
     first = save("first.png", scanned)
@@ -263,6 +266,7 @@ def test_a_page_that_is_taken_twice_is_one_line_and_counts_once(save, scanned, f
     assert len(own.read(own.FOLDER).labels) == 30
 
 
+@pytest.mark.slow
 def test_of_a_page_that_was_filled_further_only_the_new_cells_are_taken(save, blank, monkeypatch, capsys):
     hand = hands.HANDS["north"]
     half = hands.fill(blank, hand, np.random.default_rng(0), EACH)
@@ -278,6 +282,7 @@ def test_of_a_page_that_was_filled_further_only_the_new_cells_are_taken(save, bl
     assert tables["full"]["column"].tolist() == [7] * 10
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("empty_project")
 def test_each_page_of_a_pdf_is_taken_or_named(scanned, blank, monkeypatch, capsys):
     other = hands.fill(blank, hands.HANDS["north"], np.random.default_rng(4), EACH)
@@ -291,12 +296,14 @@ def test_each_page_of_a_pdf_is_taken_or_named(scanned, blank, monkeypatch, capsy
     assert [path.name.rpartition("-")[0] for path in own.paths(own.FOLDER)] == ["scans-page-1", "scans-page-3"]
 
 
+@pytest.mark.slow
 def test_another_page_of_the_same_hand_is_taken(save, blank, monkeypatch):
     pages = [hands.fill(blank, hands.HANDS["north"], np.random.default_rng(seed), EACH) for seed in (1, 2)]
     assert main(monkeypatch, *(save(f"{seed}.png", one) for seed, one in enumerate(pages))) == 0
     assert len(own.read(own.FOLDER).labels) == 60
 
 
+@pytest.mark.slow
 def test_a_page_is_taken_out_by_removing_its_file_and_can_be_taken_again(save, scanned, monkeypatch):
     scan = save("scan.png", scanned)
     main(monkeypatch, scan)
@@ -418,6 +425,7 @@ def main_raising(monkeypatch, *arguments: object) -> None:
     collect.main()
 
 
+@pytest.mark.slow
 def test_ctrl_c_between_two_pages_keeps_the_first_whole_and_nothing_of_the_second(
     save, scanned, blank, monkeypatch, capsys
 ):

@@ -194,6 +194,7 @@ def test_a_port_in_use_and_missing_models_are_one_line(monkeypatch):
         demo.main()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [400, 1280])
 def test_digits_drawn_with_the_mouse_are_read_and_an_unsure_one_says_so(browser, address, width):
     open_page(browser, address, width)
@@ -218,6 +219,7 @@ def test_digits_side_by_side_are_read_from_left_to_right(browser, address):
     assert shown(browser, names, "71") == "71"
 
 
+@pytest.mark.slow
 def test_classes_are_listed_in_the_order_of_params_yaml_even_if_they_are_numbers(browser, folder):
     classes = "3141", "59", "26", "535", "8", "97", "93", "2", "38", "4"
     with served(functools.partial(answer, classes=classes), folder) as address:
@@ -227,6 +229,7 @@ def test_classes_are_listed_in_the_order_of_params_yaml_even_if_they_are_numbers
         assert shown(browser, names, ",".join(classes)) == ",".join(classes)
 
 
+@pytest.mark.slow
 def test_only_a_stroke_that_begins_on_the_board_draws(browser, address):
     open_page(browser, address, 1280)
     drawn = "ink.getImageData(0, 0, board.width, board.height).data.join()"
@@ -342,6 +345,7 @@ def test_a_blank_image_a_full_folder_and_a_full_disk_are_told_and_store_nothing(
     assert own.read(folder).labels.tolist() == [7]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [400, 1280])
 def test_a_click_on_the_right_digit_stores_the_drawing_and_undo_removes_it(browser, address, folder, width):
     open_page(browser, address, width)

@@ -38,6 +38,13 @@ def test_what_is_not_as_for_a_person_is_printed(table):
         assert any(re.fullmatch(pattern, command, re.DOTALL) for command in printed), pattern
 
 
+@pytest.mark.parametrize("table", ["NAMES", "SMALLER"])
+def test_what_is_replaced_in_commands_is_printed(table):
+    printed = " ".join(command for s in SECTIONS for block in s.blocks for command in block)
+    for part in getattr(documents, table):
+        assert part in printed
+
+
 @pytest.fixture
 def reader(tmp_path) -> Reader:
     (tmp_path / "clone/folder").mkdir(parents=True)
@@ -65,6 +72,7 @@ def test_a_command_that_fails_ends_the_section_and_is_named_with_what_it_printed
     assert not (reader.folder / "made").exists()
 
 
+@pytest.mark.slow
 def test_what_goes_on_in_the_background_ends_with_its_section(reader, monkeypatch):
     monkeypatch.setitem(documents.GOES_ON, "sleep .*", "ready")
     reader.follow(Section("", "", (("sleep 600 & echo $! ready; wait",),)))

@@ -77,6 +77,7 @@ def titles(figure: Figure) -> list[str]:
     return [axes.get_title() for axes in figure.axes if axes.get_title()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [confusion_matrix, history, samples, misclassified])
 def test_a_figure_is_a_png_with_the_same_bytes_each_time(draw, tmp_path):
     drawing.save(draw(), tmp_path / "first.png")

@@ -71,6 +71,7 @@ def interrupted_after(imported: str, *arguments: str) -> tuple[int, list[str]]:
     return started.returncode, lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "imported"),
     [

@@ -67,6 +67,7 @@ def run(stage: str) -> None:
     errors.run(import_module(f"stages.{stage}").main)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stages")
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_full_disk_at_any_output_is_one_line_and_leaves_the_old_file(stage, monkeypatch):
@@ -114,6 +115,7 @@ def run_sample(folder: Path, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("read_only", "named"), [(".", "data"), ("data/sample", "data/sample/train.csv")], ids=["project", "output"]
 )
@@ -129,12 +131,14 @@ def test_a_read_only_folder_is_one_line(empty_project, read_only, named):
     assert done.stderr == f"{named}: {os.strerror(errno.EACCES)}\n"
 
 
+@pytest.mark.slow
 def test_a_stage_needs_no_home_no_usable_tmpdir_and_no_path(empty_project):
     done = run_sample(empty_project, TMPDIR=str(empty_project / "nowhere"))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_start_are_one_line(empty_project, labelled, recipe):
     """Dask wants a folder for its files where there is a file."""
     (empty_project / "dask-scratch-space").touch()
@@ -144,6 +148,7 @@ def test_workers_that_cannot_start_are_one_line(empty_project, labelled, recipe)
     assert "dask-scratch-space" in failed.value.code
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("empty_project")
 def test_semaphores_that_the_system_refuses_are_one_line(labelled, recipe, monkeypatch):
     """As where /dev/shm, which holds them, is full: Dask makes some for each worker."""

@@ -22,6 +22,7 @@ def trained(labelled, recipe) -> TrainedMember:
     return member.fit(labelled, 1, recipe, ignore)
 
 
+@pytest.mark.slow
 def test_a_network_memorises_one_batch(labelled, recipe):
     still = recipe.model_copy(
         update={"dropout_rate": 0.0, "label_smoothing": 0.0, "weight_decay": 0.0, "epochs": 1, "warmup_fraction": 0.0}
@@ -105,11 +106,13 @@ def test_plain_keras_in_another_process_predicts_the_same_bits(tmp_path, monkeyp
     assert np.array_equal(np.load(tmp_path / "probabilities.npy"), expected)
 
 
+@pytest.mark.slow
 def test_a_different_seed_gives_different_bytes(labelled, recipe, trained):
     changed = recipe.model_copy(update={"seed": recipe.seed + 1})
     assert member.fit(labelled, 1, changed, ignore).model != trained.model
 
 
+@pytest.mark.slow
 def test_a_member_never_learns_from_its_held_out_fold(labelled, recipe, trained):
     """Nothing in the fold can change the member: neither images nor labels."""
     held_out = labelled.folds == 1
@@ -120,6 +123,7 @@ def test_a_member_never_learns_from_its_held_out_fold(labelled, recipe, trained)
     assert member.fit(changed, 1, recipe, ignore) == trained
 
 
+@pytest.mark.slow
 def test_the_saved_weights_are_those_of_the_epoch_with_the_lowest_validation_loss(labelled, recipe, tmp_path):
     """A rate that keeps rising, far too high, makes each epoch worse than the one before."""
     wild = recipe.model_copy(update={"epochs": 3, "learning_rate": 0.3, "warmup_fraction": 0.99})
@@ -134,12 +138,14 @@ def test_the_saved_weights_are_those_of_the_epoch_with_the_lowest_validation_los
     assert float(loss(np.eye(10)[labelled.labels[rows]], kept)) == pytest.approx(min(losses), rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_member_stops_when_validation_no_longer_improves(labelled, recipe):
     """A rate that rises until it is far too high makes one of the epochs worse."""
     hopeless = recipe.model_copy(update={"epochs": 12, "patience": 1, "learning_rate": 0.12, "warmup_fraction": 0.99})
     assert len(member.fit(labelled, 0, hopeless, ignore).history) < 12
 
 
+@pytest.mark.slow
 def test_each_epoch_is_reported_as_it_ends(labelled, recipe):
     reported = []
     again = member.fit(labelled, 1, recipe, reported.append)
@@ -153,6 +159,7 @@ def test_the_history_has_the_learning_rate_at_the_end_of_each_epoch(trained, rec
     assert rates[-1] == min(rates) < max(rates) <= recipe.learning_rate
 
 
+@pytest.mark.slow
 def test_diverging_training_names_member_and_epoch(labelled, recipe):
     with pytest.raises(FloatingPointError, match="member 0, epoch 1"):
         member.fit(labelled, 0, recipe.model_copy(update={"learning_rate": 1e30, "warmup_fraction": 0.0}), ignore)
@@ -170,6 +177,7 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero(recipe):
     assert (np.diff(rates[peak:]) < 0).all()
 
 
+@pytest.mark.slow
 def test_steps_in_one_execution_equal_single_steps(labelled, recipe, monkeypatch):
     """Without augmentation, which is drawn by the chunk, and at a constant rate, which several steps share."""
     still = recipe.model_copy(update={"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "shear": 0.0, "batch_size": 17})
@@ -188,6 +196,7 @@ def test_the_rate_changes_at_least_twenty_times_an_epoch_or_with_every_step(step
     assert steps % at_once <= 0.05 * steps, "too many steps are left over"
 
 
+@pytest.mark.slow
 def test_every_step_uses_its_learning_rate(labelled, recipe, monkeypatch):
     """With rates of zero after the first epoch, the second changes no weight."""
     held = recipe.model_copy(update={"weight_decay": 0.0})

@@ -267,6 +267,7 @@ def evaluated(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_own_errors_are_reported_apart_and_no_figure_of_kaggles_changes(evaluated, monkeypatch, capsys):
     monkeypatch.setattr(drawing, "save", lambda *_: None)
     without, with_own = evaluated([]), evaluated([8, 8, 9])
@@ -278,6 +279,7 @@ def test_own_errors_are_reported_apart_and_no_figure_of_kaggles_changes(evaluate
     assert "your own digits, apart: 3 errors in 3 images" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_tables_of_the_plots_show_own_errors_beside_the_others_by_the_names_of_their_classes(evaluated, monkeypatch):
     monkeypatch.setattr(drawing, "save", lambda *_: None)
     without, with_own = evaluated([]), evaluated([8, 8, 9])
@@ -290,6 +292,7 @@ def test_tables_of_the_plots_show_own_errors_beside_the_others_by_the_names_of_t
     assert added["per_class"] == ["eight,own recall,0.0", "nine,own recall,0.0"]
 
 
+@pytest.mark.slow
 def test_the_gallery_shows_own_errors_below_kaggles_only_where_there_are_own_digits(evaluated, monkeypatch):
     drawn = {}
     monkeypatch.setattr(drawing, "save", lambda figure, path: drawn.setdefault(path.name, []).append(figure))

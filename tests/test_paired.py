@@ -46,6 +46,7 @@ def test_scores_of_different_folds_do_not_compare():
         paired.compare(scores([[0.2, 0.2]]), scores([[0.2, 0.2, 0.2]]))
 
 
+@pytest.mark.slow
 def test_each_fold_is_scored_by_a_member_that_holds_it_out(labelled, recipe, monkeypatch):
     model = member.finished(member.compile_network(recipe, member=0))
     held_out = []
@@ -80,6 +81,7 @@ def test_an_interrupted_run_trains_only_the_rest_until_its_members_are_forgotten
     assert not list(member_cache.FOLDER.iterdir())
 
 
+@pytest.mark.slow
 def test_a_search_without_optuna_says_in_one_line_how_to_get_it():
     code = "import sys; sys.modules['optuna'] = None; import benchmarks.search"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -240,6 +240,7 @@ def test_dvc_sets_a_parameter_and_leaves_every_other_line_of_the_file(key):
     assert added[1:].lstrip().startswith(f"{name}: 7")
 
 
+@pytest.mark.slow
 @given(strategies.text(alphabet="ab1:-[]{}'\"&*!#%<>|,?~_.0x \n\t\u2028\u00a0\x00\ufeff", max_size=60))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_gives_a_section_or_one_line(text):

@@ -98,12 +98,14 @@ def test_dvc_renders_every_plot_without_errors(shown):
     assert set(shown["data"]) == {*CHARTS, *IMAGES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHARTS)
 def test_chart_has_its_title_and_axes_labelled(shown, name):
     written = texts(picture(shown["data"][name][0]["content"]))
     assert {text for key, text in CHARTS[name].items() if key in ("title", "x_label", "y_label")} <= set(written)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["loss", "accuracy"])
 def test_curves_of_training_and_validation_are_drawn_for_each_member_and_the_mean(shown, name):
     svg = picture(shown["data"][name][0]["content"])
@@ -224,11 +226,13 @@ def test_page_styles_itself_without_the_network():
     assert not any(word in readable for word in ("http", "url(", "@import"))
 
 
+@pytest.mark.slow
 def test_dvc_calls_vega_embed_for_every_chart_as_the_page_expects(page):
     written = page.read_text(encoding="utf-8")
     assert all(f"vegaEmbed('#{name}', spec)" in written for name in CHARTS)
 
 
+@pytest.mark.slow
 def test_page_carries_the_vega_of_the_installed_vl_convert():
     page = (TEMPLATES / "page.html").read_text(encoding="utf-8")
     renewed = runpy.run_path(str(TEMPLATES / "page.py"))["renewed"](page)

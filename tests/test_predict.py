@@ -143,6 +143,7 @@ def test_a_page_with_nothing_on_it_is_a_line_and_the_pages_after_it_are_read(run
     assert printed.err.startswith(f"{scans}, page 2: no digit found; ")
 
 
+@pytest.mark.slow
 def test_the_csv_names_the_page_and_show_draws_each(run, scans, page):
     with pytest.raises(SystemExit):
         run(scans, page, "--csv", scans.with_name("all.csv"), "--show", scans.with_name("shown.png"))

@@ -136,6 +136,7 @@ def test_the_class_balance_has_the_names_of_the_classes(project):
     assert rows == ["Bag,6", "Ankle boot,6", *(f"{name},6" for name in "cdefghi"), '"a,b",6']
 
 
+@pytest.mark.slow
 def test_a_rejected_file_is_one_line_and_changes_no_output(project):
     for name in OUTPUTS:
         path = project / name
@@ -175,6 +176,7 @@ def test_a_rejected_parameter_changes_no_output(project, old, new, part):
     assert contents(project) == before
 
 
+@pytest.mark.slow
 def test_sample_and_prepare_never_import_tensorflow():
     done = python("-c", "import sys, stages.sample, stages.prepare; print(*sys.modules)")
     assert done.returncode == 0, done.stderr

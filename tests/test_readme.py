@@ -47,6 +47,7 @@ def test_its_layout_is_the_tree():
         assert list(ROOT.glob(name)) or list((ROOT / "stages").glob(name)), name
 
 
+@pytest.mark.slow
 def test_its_graph_is_dvcs():
     edges = {
         (before, after) for before, ends in re.findall(r"(?m)^\t(\w+) --> (.+)$", README) for after in ends.split(" & ")

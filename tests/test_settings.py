@@ -94,6 +94,7 @@ def run_wrongly(*arguments: str, folder: Path) -> str:
     return done.stderr.partition(" as a module, from the project's top folder: ")[2].rstrip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", COMMANDS)
 def test_a_command_run_as_a_script_says_how_to_run_it(module):
     assert run_wrongly(f"{module.replace('.', '/')}.py", folder=ROOT) == f"python -m {module}"
@@ -115,6 +116,7 @@ def test_a_python_without_the_packages_is_one_line(module):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["distributed: [1", "only text", "- a list"])
 def test_a_broken_configuration_of_dask_is_one_line_that_names_the_file(tmp_path, text):
     config = tmp_path / ".config/dask/broken.yaml"
@@ -152,6 +154,7 @@ def tracked(folder: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["data/train.csv", "data/mine/train.csv", "data/mine/deep/test.csv", "data/x.zip"])
 def test_no_file_that_a_user_puts_under_data_enters_git(clone, name):
     (clone / name).parent.mkdir(parents=True, exist_ok=True)

@@ -63,6 +63,7 @@ def test_a_valid_file_gives_exactly_its_values(file, block_size):
     assert rows.tolist() == obvious_rows(content, columns)
 
 
+@pytest.mark.slow
 @settings(REPEATABLE, max_examples=600)
 @given(file=files(bad=True), block_size=BLOCK_SIZES)
 @example(file=(COLUMNS[1], b"\xef\xbb\xbflabel,pixel0\r"), block_size=2**18)  # the mark made the header too long
@@ -84,6 +85,7 @@ def test_an_invalid_file_is_rejected_with_the_line_and_column_of_its_first_error
     assert len(message) < 300
 
 
+@pytest.mark.slow
 @settings(REPEATABLE, max_examples=400)
 @given(
     lines=st.lists(st.text("0123456789,5.x \n", max_size=12).map(str.encode), max_size=6),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import commands
+import documents
 import pytest
 from commands import dvc, ran, run
 from documents import Story
@@ -101,10 +102,11 @@ def test_an_experiment_differs_from_its_commit_in_what_its_command_sets_and_in_n
         for row in rows
         if row["typ"] not in ("baseline", "workspace")
     ]
-    expected = [values for command in change.printed if "dvc exp run" in command for values in settings(command)]
+    commands_run = [documents.smaller(command) for command in change.printed if "dvc exp run" in command]
+    expected = [values for command in commands_run for values in settings(command)]
     unchanged = {key: before[key] for key in parameters}
     expected = [{key: value for key, value in values.items() if value != unchanged[key]} for values in expected]
-    assert len(expected) >= 5
+    assert len(expected) >= 3
     assert sorted(sorted(values.items()) for values in changed) == sorted(sorted(values.items()) for values in expected)
 
 
@@ -123,7 +125,7 @@ def test_the_table_of_experiments_has_a_row_for_each_and_fits_120_columns(change
     assert max(map(len, table)) <= 120
     for column in ("log_loss", "train.dropout_rate", "train.seed"):
         assert column in "\n".join(table[:3])
-    for name in ("less-dropout", "repeat-1", "repeat-2", "repeat-3", "repeat-4"):
+    for name in ("less-dropout", "repeat-1", "repeat-2"):
         assert any(name in line for line in table), name
 
 
