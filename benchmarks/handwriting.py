@@ -26,7 +26,8 @@ from stages.digits.dataset import DIGITS, SIDE, Images
 
 HEIGHTS = (20, 35, 60, 120, 300)  # pixels of a drawn digit
 THICKNESSES = (0.05, 0.09, 0.15)  # of a stroke, as a fraction of the height
-FORMS = 12  # of each kind
+FORMS = 20  # of each kind
+OFF = 0.2  # of a cell's width: its centre is at most that far from where it was drawn
 EACH = 1  # of each digit, height, thickness and polarity
 
 
@@ -82,10 +83,14 @@ def read_forms(pictures: list[forms.Form], members: list, reference: dataset.Lab
     counts = dict.fromkeys(("cells", "found", "wrong", "wrong_but_sure"), 0)
     for form in pictures:
         counts["cells"] += len(form.texts) * len(form.texts[0])
+        rows, columns, _ = form.centres.shape
+        size = np.hypot(*(form.centres[0, 1] - form.centres[0, 0]))
         for read_table in reading.read(form.picture, members, reference).tables:
-            if (read_table[0].rows, read_table[0].columns) != (len(form.texts), len(form.texts[0])):
-                continue
             for cell, digits in reading.cells_of(read_table):
+                if cell.row >= rows or cell.column >= columns:
+                    continue
+                if np.hypot(*(cell.box.mean(axis=0) - form.centres[cell.row, cell.column])) > OFF * size:
+                    continue
                 read = "".join(map(str, digits.probabilities.argmax(axis=1)))
                 is_wrong = read != form.texts[cell.row][cell.column]
                 is_sure = bool((digits.probabilities.max(axis=1) >= SURE).all()) and len(read) > 0
@@ -100,7 +105,7 @@ def measure_tables(members: list, reference: dataset.Labelled) -> pd.DataFrame:
     rows = []
     for name in ("scans", "photos"):
         pictures = []
-        for seed in range(1000, 1000 + FORMS):
+        for seed in range(2000, 2000 + FORMS):
             random = np.random.default_rng(seed)
             if name == "scans":
                 size, cell = random.integers(3, 13, 2), int(random.integers(40, 90))

@@ -25,6 +25,8 @@ PIECE = 1 / 70  # of the longer side: a piece of ruling is at least that long, a
 SHORTEST = 14
 NOISE_LEVELS = 4  # standard deviations of the paper that a ruling must exceed
 FAINT = 0.35  # the same of one that must be there
+AS_DARK = 0.5  # as most of its line a side must be: thick lines and hairlines meet in a table
+WHOLE = 0.8  # of the cells along an edge have three sides or four
 CLOSE = 4  # pixels between the parts of a table
 
 Region = tuple[int, int, int, int]  # left, top, right and bottom
@@ -34,7 +36,18 @@ class Lattice(NamedTuple):
     """The crossings of a table's lines, and which of the cells between them have sides."""
 
     corners: npt.NDArray[np.float64]  # (rows + 1, columns + 1, 2), x and y
-    closed: npt.NDArray[np.bool_]  # (rows, columns)
+    sides: npt.NDArray[np.int64]  # (rows, columns), of each cell, that are ruled: 0 to 4
+
+    @property
+    def closed(self) -> npt.NDArray[np.bool_]:
+        """Which of the cells (rows, columns) are some."""
+        return self.sides >= 2
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the outermost cells are ruled all around, but for some sides."""
+        outermost = (self.sides[0], self.sides[-1], self.sides[:, 0], self.sides[:, -1])
+        return min((sides >= 3).mean() for sides in outermost) >= WHOLE
 
 
 def find_lattices(ink: Ink) -> list[Lattice]:
@@ -43,12 +56,27 @@ def find_lattices(ink: Ink) -> list[Lattice]:
     lattices = []
     for region in _regions(ink):
         lattice = _lattice(padded, region)
-        if lattice is not None:  # now without the text beside it, which hides faint lines
-            (left, top), (right, bottom) = (
-                getattr(lattice.corners.reshape(-1, 2), end)(axis=0).round().astype(int) for end in ("min", "max")
-            )
-            lattices.append(_lattice(padded, (left, top, right + 1, bottom + 1)) or lattice)
+        if lattice is not None:  # now without the text beside it, which hides faint lines, and with what was cut off
+            lattice = _lattice(padded, _bounds(lattice)) or lattice
+            wider = _lattice(padded, _bounds(lattice, 1))
+            lattices.append(wider if wider is not None and _completes(wider, lattice) else lattice)
     return lattices
+
+
+def _completes(wider: Lattice, lattice: Lattice) -> bool:
+    """Whether the wider one is the same with a line more, or a few: at most one on each side."""
+    more = np.subtract(wider.sides.shape, lattice.sides.shape)
+    return wider.is_whole and wider.closed.sum() > lattice.closed.sum() and bool(((more >= 0) & (more <= 2)).all())
+
+
+def _bounds(lattice: Lattice, cells: int = 0) -> Region:
+    """The box of a lattice, and of that many more cells on each side."""
+    (left, top), (right, bottom) = (
+        getattr(lattice.corners.reshape(-1, 2), end)(axis=0).round().astype(int) for end in ("min", "max")
+    )
+    rows, columns = lattice.closed.shape
+    across, down = (cells * (right - left) // columns, cells * (bottom - top) // rows)
+    return left - across, top - down, right + 1 + across, bottom + 1 + down
 
 
 def _regions(ink: Ink) -> list[Region]:
@@ -128,7 +156,7 @@ def _lattice(padded: Ink, box: Region) -> Lattice | None:
     corners = find_crossings(rows, columns, region.shape)
     across, down = _ruled_sides(region, corners)
     n_sides = across[:-1].astype(int) + across[1:] + down[:, :-1] + down[:, 1:]
-    return Lattice(corners + np.array([left, top]) - MARGIN, n_sides >= 2)
+    return Lattice(corners + np.array([left, top]) - MARGIN, n_sides)
 
 
 def _ruled_lines(region: Ink, rows: Lines, columns: Lines) -> tuple[Lines, Lines]:
@@ -183,4 +211,4 @@ def _sides(ridge: Ink, corners: np.ndarray) -> npt.NDArray[np.bool_]:
         inside = ridge[(y + off).clip(0, ridge.shape[0] - 1), x.clip(0, ridge.shape[1] - 1)]
         np.maximum(best, inside, out=best)
     dark = np.quantile(best, 2 * OPEN, axis=-1)
-    return dark > max(MIN_CONTRAST / 2, 0.25 * float(np.quantile(dark, 0.75)))
+    return dark > np.maximum(MIN_CONTRAST / 2, AS_DARK * np.median(dark, axis=1, keepdims=True))

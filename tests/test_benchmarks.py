@@ -120,6 +120,22 @@ def test_the_accuracy_counts_out_of_fold_errors_where_every_image_was_evaluated_
     ]
 
 
+def test_the_table_of_forms_counts_wrong_cells_among_those_that_were_found():
+    counts = {"forms": "photos", "pictures": 12, "cells": 1000, "found": 800, "wrong": 40, "wrong_but_sure": 3}
+    (row,) = tables.forms(pd.DataFrame([counts])).splitlines()[2:]
+    assert row == "| photographed newspaper grids | 12 | 1,000 | 80.0 % | 5.0 % | 3 |"
+
+
+def test_the_table_of_own_digits_is_of_the_hand_on_which_nothing_was_chosen():
+    errors = {"own_images": 1000, "kaggle_errors": 10, "kaggle_images": 4200}
+    points = [("kept", 400, 5), ("kept", 0, 90), ("three", 99, 7)]
+    table = pd.DataFrame([{"hand": hand, "own_digits": n, "own_errors": m} | errors for hand, n, m in points])
+    assert tables.own_digits(table).splitlines()[2:] == [
+        "| 0 | 90 of 1,000 | 9.0 % | 10 of 4,200 |",
+        "| 400 | 5 of 1,000 | 0.5 % | 10 of 4,200 |",
+    ]
+
+
 def test_what_was_printed_is_compared_with_what_happened_where_every_image_was_evaluated():
     said = {"out_of_fold_errors": 112, "evaluated_images": 28_000}
     runs = pd.DataFrame(
