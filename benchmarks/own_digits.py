@@ -99,7 +99,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for place, value, errors in zip(range(len(curve)), percent, curve["own_errors"], strict=True):
         axes.annotate(f"{errors}", (place, value), textcoords="offset points", xytext=(4, 6), fontsize=9)
     axes.set_xticks(range(len(curve)), curve["own_digits"].astype(str))
-    axes.set(xlabel="own digits trained on", ylabel="errors, %", ylim=(0, None))
+    axes.set(xlabel="own digits trained on", ylabel="errors, %", ylim=(0, 1.15 * percent.max()))
     axes.set_title("Errors on a hand that MNIST lacks, by how many of its digits are trained on")
     axes.grid(alpha=0.3)
     axes.legend()

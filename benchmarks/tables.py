@@ -250,6 +250,30 @@ def handwriting() -> str:
     return markdown(["pictures", "normalisation", "images", "error rate", "unsure", "error rate of the rest"], rows)
 
 
+def forms(table: pd.DataFrame | None = None) -> str:
+    """How many cells of drawn forms are found, and how many of these are read wrong."""
+    table = results("forms") if table is None else table
+    names = {"scans": "scanned forms", "photos": "photographed newspaper grids"}
+    rows = [
+        [names[row.forms], str(row.pictures), f"{row.cells:,}", f"{100 * row.found / row.cells:.1f} %",
+         f"{100 * row.wrong / row.found:.1f} %", str(row.wrong_but_sure)]
+        for row in table.itertuples()
+    ]  # fmt: skip
+    header = ["pictures", "number", "cells", "cells found", "of these, wrong", "wrong but not marked unsure"]
+    return markdown(header, rows)
+
+
+def own_digits(table: pd.DataFrame | None = None) -> str:
+    """Errors on the hand that was kept for testing, by how many of its digits were trained on."""
+    table = results("own_digits") if table is None else table
+    rows = [
+        [str(row.own_digits), f"{row.own_errors} of {row.own_images:,}",
+         f"{100 * row.own_errors / row.own_images:.1f} %", f"{row.kaggle_errors} of {row.kaggle_images:,}"]
+        for row in table[table["hand"] == "kept"].sort_values("own_digits").itertuples()
+    ]  # fmt: skip
+    return markdown(["own digits trained on", "errors on new forms", "error rate", "errors on Kaggle's digits"], rows)
+
+
 def data_scaling() -> str:
     """Time and memory with a train.csv up to ten times as long as Kaggle's."""
     table = results("data_scaling")
