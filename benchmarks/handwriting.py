@@ -132,7 +132,7 @@ def main() -> None:
             ("resized", resized(handwriting.pictures)),
             ("normalised", normalised(handwriting.pictures)),
         ):
-            probabilities = ensemble.predict(images, reference, members)
+            probabilities = ensemble.average(images, members)
             right, sure = probabilities.argmax(axis=1) == handwriting.labels, probabilities.max(axis=1) >= SURE
             rows.append(
                 {

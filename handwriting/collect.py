@@ -76,8 +76,8 @@ class Models:
         """The probabilities of images, or None where nothing was trained yet."""
         if not dataset.model_paths():
             return None
-        members, reference = self.loaded = self.loaded or predict.load_models()
-        return ensemble.predict(images, reference, members)
+        members, _ = self.loaded = self.loaded or predict.load_models()
+        return ensemble.average(images, members)
 
 
 def _labels(found: Page, row_labels: Sequence[int] | None) -> Labels:

@@ -144,7 +144,7 @@ def main() -> None:
             return answer(drawing, members, reference, classes)
 
     with serve(port, predict_one, corrections) as server:
-        ensemble.predict(np.zeros((1, dataset.SIDE, dataset.SIDE), np.uint8), reference, members)  # compiles it
+        ensemble.average(np.zeros((1, dataset.SIDE, dataset.SIDE), np.uint8), members)  # compiles it
         print(f"http://{HOST}:{server.server_port}  draw a digit; Ctrl-C stops", flush=True)
         try:
             server.serve_forever()

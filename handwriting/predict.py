@@ -18,7 +18,7 @@ from stages.digits.errors import InputError
 
 
 def load_models() -> tuple[list[keras.Model], dataset.Labelled]:
-    """The members, and the labelled images that k-NN compares with; InputError if nothing was trained yet."""
+    """The members, and the labelled images that a digit must resemble; InputError if nothing was trained yet."""
     if not dataset.model_paths():
         raise InputError(f"{dataset.MODELS}: no models yet; {dataset.RERUN}")
     return ensemble.load_members(), dataset.load_labelled(dataset.LABELLED)

@@ -47,7 +47,7 @@ def read(picture: Picture, members: list[keras.Model], reference: Labelled, *, m
     tables = table.find_tables(picture)
     if not tables:
         found = scan.find_digits(picture)
-        digits = _choose(found, ensemble.predict(found.images, reference, members))
+        digits = _choose(found, ensemble.average(found.images, members))
         return Page(picture, [], doubt_strange(digits, reference))
     candidates = [_in_cells(one) for one in tables]
     turns = _quarter_turns(np.concatenate([one.images for one in candidates]), members[0]) if may_turn else 0

@@ -28,7 +28,7 @@ from stages.digits import ensemble, network, own
 from stages.digits.errors import InputError
 
 CLASSES = tuple("0123456789")
-PREDICT = ensemble.predict  # the real function: a fixture replaces it
+AVERAGE = ensemble.average  # the real function: a fixture replaces it
 STROKES = {  # in pixels of the board
     1: [[(300, 60), (300, 340)]],
     7: [[(180, 70), (420, 70), (260, 340)]],
@@ -56,7 +56,7 @@ def ensemble_of_shapes(monkeypatch) -> None:
             row[[1, 7]] = (1, 0) if width_to_height(image) < 0.4 else (0.2, 0.8)
         return rows
 
-    monkeypatch.setattr(ensemble, "predict", probabilities)
+    monkeypatch.setattr(ensemble, "average", probabilities)
     monkeypatch.setattr(reading, "doubt_strange", lambda digits, _: digits)
 
 
@@ -131,9 +131,9 @@ def test_a_drawing_gets_what_predict_gives_for_the_same_picture(tmp_path, monkey
 @pytest.mark.slow
 def test_a_thousand_digits_get_the_ensembles_probabilities_to_the_bit(labelled, monkeypatch):
     members = [network.build(16, 0.4, itertools.count(seed)) for seed in (0, 100)]
-    for member in members:  # untrained ones are never sure: most digits would take TTA and k-NN
+    for member in members:  # untrained ones are never sure: most digits would take TTA
         member.layers[-1].set_weights([200 * weights for weights in member.layers[-1].get_weights()])
-    monkeypatch.setattr(ensemble, "predict", PREDICT)
+    monkeypatch.setattr(ensemble, "average", AVERAGE)
     random = np.random.default_rng(0)
     for _ in range(2):
         images = np.stack([scan.normalise(strokes.draw(digit, 60, 0.1, random)) for digit in [*range(10)] * 50])
@@ -142,7 +142,7 @@ def test_a_thousand_digits_get_the_ensembles_probabilities_to_the_bit(labelled, 
         seen = np.array([digit["seen"] for digit in digits], dtype=np.uint8)
         shown = np.array([[value for _, value in digit["probabilities"]] for digit in digits])
         assert shown.shape == (500, 10)
-        assert np.array_equal(shown, PREDICT(seen, labelled, members))
+        assert np.array_equal(shown, AVERAGE(seen, members))
 
 
 def test_an_image_in_mnists_form_reaches_the_networks_as_it_is():
