@@ -49,8 +49,19 @@ prepare:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow tests first, so that all workers end together; those of a file, which share fixtures, on one worker."""
-    items.sort(key=lambda item: (not item.get_closest_marker("slow"), "section" not in item.fixturenames))
+    """In an order that keeps all workers busy; the tests of a file, which share fixtures, on one worker.
+
+    First the quickstart, for which many wait, and the slow files that don't; last what takes no time.
+    """
+    waiting = {item.path for item in items if {"section", "story", "finished"} & set(item.fixturenames)}
+
+    def order(item: pytest.Item) -> tuple[bool, bool, bool, bool]:
+        is_section = "section" in item.fixturenames
+        is_quickstart = is_section and item.callspec.params["section"] == documents.section_with("make")
+        waits = is_section or item.path in waiting
+        return not item.get_closest_marker("slow"), not is_quickstart, waits, not is_section
+
+    items.sort(key=order)
     for item in items:
         if not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.path.name))
