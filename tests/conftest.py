@@ -51,15 +51,20 @@ prepare:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In an order that keeps all workers busy; the tests of a file, which share fixtures, on one worker.
 
-    First the quickstart, for which many wait, and the slow files that don't; last what takes no time.
+    First the quickstart, for which many wait; then the slow files that wait for no story; then the stories, the longest
+    of which are the README's; then the files that wait for them; last what takes no time.
     """
-    waiting = {item.path for item in items if {"section", "story", "finished"} & set(item.fixturenames)}
+    sections = documents.sections()
+    quickstart = documents.section_with("make")
+    waiting = {item.path for item in items if {"story", "finished"} & set(item.fixturenames)}
 
-    def order(item: pytest.Item) -> tuple[bool, bool, bool, bool]:
-        is_section = "section" in item.fixturenames
-        is_quickstart = is_section and item.callspec.params["section"] == documents.section_with("make")
-        waits = is_section or item.path in waiting
-        return not item.get_closest_marker("slow"), not is_quickstart, waits, not is_section
+    def order(item: pytest.Item) -> tuple[int, int]:
+        section = item.callspec.params["section"] if "section" in item.fixturenames else None
+        if section:
+            return (0, 0) if section == quickstart else (2, sections.index(section))
+        if not item.get_closest_marker("slow"):
+            return 4, 0
+        return (3 if item.path in waiting else 1), 0
 
     items.sort(key=order)
     for item in items:
