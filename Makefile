@@ -14,7 +14,8 @@ INSTALL := uv pip sync --python .venv --require-hashes
 BRIEFLY := 2>&1 | sed '/^ [-+~] /d'# without a line for each of 170 packages
 FAILED = { echo "setting up .venv failed: see above; is the network there? Then the same command continues" >&2; exit 1; }
 COG := cog -I . -p "from benchmarks import tables" -P
-DEAL := --dist loadgroup --no-loadscope-reorder# to the workers in the order of tests/conftest.py
+# One worker more than cores, since many tests wait; dealt in the order of tests/conftest.py.
+DEAL := --numprocesses $$(( $$(nproc) + 1 )) --dist loadgroup --no-loadscope-reorder
 GENERATED := README.md docs/comparison.md docs/handwriting.md docs/model_card.md docs/reliability.md
 OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evaluated_images$$|raw$$|own$$|own_weight$$|own_errors$$|own_images$$|(prepare|train)\.)
 
@@ -37,11 +38,11 @@ test: $(READY) ## set up, check style, types and the numbers in the docs, run al
 	@ruff check && ruff format --check
 	@mypy
 	@$(COG) --check --verbosity=1 $(GENERATED)
-	@pytest --numprocesses auto $(DEAL)
+	@pytest $(DEAL)
 
 test-fast: $(READY) ## check style, run the tests that take seconds
 	@ruff check && ruff format --check
-	@pytest --no-cov --numprocesses auto $(DEAL) -m "not slow"
+	@pytest --no-cov $(DEAL) -m "not slow"
 
 search: .venv/search ## set up Optuna, search for better training parameters, say how sure they are
 	@python -m benchmarks.search

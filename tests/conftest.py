@@ -59,8 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     waiting = {item.path for item in items if {"story", "finished"} & set(item.fixturenames)}
 
     def order(item: pytest.Item) -> tuple[int, int]:
-        section = item.callspec.params["section"] if "section" in item.fixturenames else None
-        if section:
+        section = item.callspec.params.get("section") if hasattr(item, "callspec") else None
+        if isinstance(section, Section):
             return (0, 0) if section == quickstart else (2, sections.index(section))
         if not item.get_closest_marker("slow"):
             return 4, 0
