@@ -67,10 +67,8 @@ def main() -> None:
         files.write_text(arguments.csv, report.as_csv(readings, classes))
     if arguments.show:
         for number, one in enumerate(readings, start=1):
-            shown = (
-                arguments.show if len(readings) == 1 else arguments.show.with_stem(f"{arguments.show.stem}-{number}")
-            )
-            report.show(one, classes, shown)
+            stem = arguments.show.stem + f"-{number}" * (len(readings) > 1)
+            report.show(one, classes, arguments.show.with_stem(stem))
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
