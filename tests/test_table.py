@@ -40,6 +40,12 @@ def test_a_photo_of_a_newspapers_grid_is_found_beside_its_text(seed):
     assert_found(form, found)
 
 
+def test_a_line_that_was_missed_at_the_edge_of_a_bent_grid_is_found():
+    form = forms.photo([forms.drawn, forms.printed], random(120))
+    [found] = table.find_tables(form.picture)
+    assert_found(form, found)
+
+
 def test_a_table_on_a_blackboard_is_found():
     form = forms.scan(4, 5, [forms.drawn], random())
     [found] = table.find_tables(255 - form.picture)
