@@ -20,6 +20,7 @@ from handwriting.page import Page
 from handwriting.picture import Picture
 from handwriting.reading import SURE
 from stages.digits import dataset, ensemble, errors, own, params
+from stages.digits.backend import keras
 from stages.digits.dataset import Images, Labels, Probabilities
 from stages.digits.errors import InputError
 
@@ -54,9 +55,11 @@ def collect(
     labels = _labels(found, row_labels)
     found, labels = _only_new(found, labels, folder)
     probabilities = models.predict(found.images)
-    differ = None if probabilities is None else _differ(labels, probabilities)
-    if probabilities is not None and differ is not None and not trust:
-        _check_rows(found, labels, probabilities.argmax(axis=1), differ)
+    differ = None
+    if probabilities is not None:
+        differ = _differ(labels, probabilities)
+        if not trust:
+            _check_rows(found, labels, probabilities.argmax(axis=1), differ)
     name = own.page_hash(found.images, labels, found.cells)
     file = folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', stem)[:MAX_STEM].strip('-') or 'page'}-{name}.csv"
     sheet = SHEETS / f"{file.stem}.png"
@@ -70,14 +73,14 @@ class Models:
 
     def __init__(self, classes: Sequence[str]):
         self.classes = classes
-        self.loaded: tuple | None = None
+        self.members: list[keras.Model] = []
 
     def predict(self, images: Images) -> Probabilities | None:
         """The probabilities of images, or None where nothing was trained yet."""
         if not dataset.model_paths():
             return None
-        members, _ = self.loaded = self.loaded or predict.load_models()
-        return ensemble.average(images, members)
+        self.members = self.members or ensemble.load_members()
+        return ensemble.average(images, self.members)
 
 
 def _labels(found: Page, row_labels: Sequence[int] | None) -> Labels:

@@ -30,6 +30,7 @@ WHOLE = 0.8  # of the cells along an edge have three sides or four
 CLOSE = 4  # pixels between the parts of a table
 
 Region = tuple[int, int, int, int]  # left, top, right and bottom
+Ridges = tuple[Ink, Ink]  # of a region, for lines across, and of its transpose, for lines down
 
 
 class Lattice(NamedTuple):
@@ -149,20 +150,21 @@ def _lattice(padded: Ink, box: Region) -> Lattice | None:
     left, top, right, bottom = np.array(box).clip(0)
     region = padded[top : bottom + 2 * MARGIN, left : right + 2 * MARGIN]
     rows, columns = find_lines(region), find_lines(region.T)
-    rows, columns = _ruled_lines(region, rows, columns)
+    ridges = measure_ridge(region), measure_ridge(region.T)
+    rows, columns = _ruled_lines(ridges, rows, columns)
     if len(rows) < 2 or len(columns) < 2:
         return None
     rows, columns = _complete(region, rows), _complete(region.T, columns)
     corners = find_crossings(rows, columns, region.shape)
-    across, down = _ruled_sides(region, corners)
+    across, down = _ruled_sides(ridges, corners)
     n_sides = across[:-1].astype(int) + across[1:] + down[:, :-1] + down[:, 1:]
     return Lattice(corners + np.array([left, top]) - MARGIN, n_sides)
 
 
-def _ruled_lines(region: Ink, rows: Lines, columns: Lines) -> tuple[Lines, Lines]:
+def _ruled_lines(ridges: Ridges, rows: Lines, columns: Lines) -> tuple[Lines, Lines]:
     """Without the lines that aren't ruled between the others: a text's, or a column's of digits."""
     while len(rows) >= 2 and len(columns) >= 2:
-        across, down = _ruled_sides(region, find_crossings(rows, columns, region.shape))
+        across, down = _ruled_sides(ridges, find_crossings(rows, columns, ridges[0].shape))
         of_rows, of_columns = across.mean(axis=1), down.mean(axis=0)
         of_rows[[0, -1]] = np.minimum(of_rows[[0, -1]], down[[0, -1]].mean(axis=1))  # no cells behind it
         of_columns[[0, -1]] = np.minimum(of_columns[[0, -1]], across[:, [0, -1]].mean(axis=0))
@@ -196,9 +198,9 @@ def _complete(region: Ink, lines: Lines) -> Lines:
     return np.array(completed)
 
 
-def _ruled_sides(region: Ink, corners: np.ndarray) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _ruled_sides(ridges: Ridges, corners: np.ndarray) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which sides of the cells are ruled: those across (rows + 1, columns), and those down (rows, columns + 1)."""
-    return _sides(measure_ridge(region), corners), _sides(measure_ridge(region.T), corners.swapaxes(0, 1)[..., ::-1]).T
+    return _sides(ridges[0], corners), _sides(ridges[1], corners.swapaxes(0, 1)[..., ::-1]).T
 
 
 def _sides(ridge: Ink, corners: np.ndarray) -> npt.NDArray[np.bool_]:
