@@ -39,7 +39,7 @@ test: $(READY) ## set up, check style, types and the numbers in the docs, run al
 	@$(COG) --check --verbosity=1 $(GENERATED)
 	@pytest $(DEAL)
 
-test-fast: $(READY) ## check style, run the tests that take seconds
+test-fast: $(READY) ## check style, run the tests that take less than a second
 	@ruff check && ruff format --check
 	@pytest --no-cov $(DEAL) -m "not slow"
 
