@@ -7,6 +7,7 @@ same in every process that imports this. TensorFlow takes these settings only be
 import ctypes
 import gc
 import os
+import sys
 
 from stages.digits import environment
 
@@ -17,12 +18,17 @@ _stderr = os.dup(2)
 _null = os.open(os.devnull, os.O_WRONLY)
 os.dup2(_null, 2)
 gc.disable()  # what an import makes stays: to look for garbage in it takes a fifth of the import's time
+# Keras imports these, if it can, for wrappers and pictures that nothing here uses: a third of the import's time.
+_needless = {"matplotlib", "sklearn"} - sys.modules.keys()
+sys.modules |= dict.fromkeys(_needless)  # None: such an import fails
 try:
     import keras
     import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")
 finally:
+    for _name in _needless:
+        del sys.modules[_name]
     gc.enable()
     gc.freeze()
     os.dup2(_stderr, 2)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from stages.digits import files
 from stages.digits.errors import InputError
@@ -65,6 +64,8 @@ def assign_folds(labels: Labels, folds: int, seed: int) -> Folds:
 
     InputError if a digit has fewer than two rows per fold.
     """
+    from sklearn.model_selection import StratifiedKFold  # here: it takes two seconds, and most need only the arrays
+
     counts = np.bincount(labels, minlength=DIGITS)
     rarest = int(counts.argmin())
     if counts[rarest] < 2 * folds:
@@ -106,6 +107,8 @@ def split(labelled: Labelled, member: int, validation_fraction: float, seed: int
 
     So Kaggle's rows are split alike with and without own ones, which are all trained on.
     """
+    from sklearn.model_selection import train_test_split  # here: as above
+
     held_out = held_out_rows(labelled, member)
     remaining = np.flatnonzero(~held_out & ~labelled.is_own)
     train, validation = train_test_split(
