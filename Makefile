@@ -14,7 +14,7 @@ INSTALL := uv pip sync --python .venv --require-hashes
 BRIEFLY := 2>&1 | sed '/^ [-+~] /d'# without a line for each of 170 packages
 FAILED = { echo "setting up .venv failed: see above; is the network there? Then the same command continues" >&2; exit 1; }
 COG := cog -I . -p "from benchmarks import tables" -P
-DEAL := --numprocesses auto --dist loadgroup --no-loadscope-reorder# to the workers in the order of tests/conftest.py
+DEAL := --numprocesses auto --no-loadscope-reorder# to the workers as tests/conftest.py says
 GENERATED := README.md docs/comparison.md docs/handwriting.md docs/model_card.md docs/reliability.md
 OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evaluated_images$$|raw$$|own$$|own_weight$$|own_errors$$|own_images$$|(prepare|train)\.)
 

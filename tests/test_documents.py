@@ -14,9 +14,7 @@ SECTIONS = documents.sections()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "section", [pytest.param(s, id=str(s), marks=pytest.mark.xdist_group(str(s))) for s in SECTIONS]
-)
+@pytest.mark.parametrize("section", SECTIONS, ids=str)
 def test_every_command_runs_as_printed(section, tell):
     printed = tell(section).printed
     for command in (documents.bare(command) for block in section.blocks for command in block):
