@@ -3,6 +3,7 @@
 Each appends its arguments to `log`.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -47,9 +48,8 @@ def add_uv(path: Path, finds: str = "nothing", network: bool = True) -> None:
 def make(folder: Path, *arguments: str) -> tuple[int, list[str], list[str]]:
     """The exit code, the lines that it prints, and the commands that it ran, but for those that look for a Python."""
     command = [shutil.which("make"), "--no-print-directory", ".venv/ready", *arguments]
-    done = subprocess.run(
-        command, cwd=folder, env={"PATH": str(folder / "bin")}, capture_output=True, text=True, check=False
-    )
+    environment = {"PATH": str(folder / "bin"), "PYTHONDONTWRITEBYTECODE": "1"}  # as containers set it
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     log = (folder / "log").read_text().splitlines()
     ran = [line for line in log if not re.match(r"\S+ (-c|--version|python find)", line)]
     return done.returncode, (done.stdout + done.stderr).splitlines(), ran
@@ -67,7 +67,7 @@ def test_uv_installs_what_the_lock_holds_and_shows_what_it_downloads(folder):
 
 def test_without_uv_pip_brings_the_pinned_one_checked_by_its_hashes(folder):
     add_python(folder, "python3", "3.13")
-    add_program(folder / ".venv/bin/python", "cat > installed; mv .venv/uv .venv/bin/uv")
+    add_program(folder / ".venv/bin/python", 'case "$*" in *pip*) cat > installed; mv .venv/uv .venv/bin/uv;; esac')
     add_uv(folder / ".venv/uv")
     (folder / "bin/mv").symlink_to(shutil.which("mv"))
     code, _, ran = make(folder)
@@ -79,6 +79,16 @@ def test_without_uv_pip_brings_the_pinned_one_checked_by_its_hashes(folder):
     assert re.fullmatch(r"uv==\S+ \\", first)
     assert len(hashes) > 5
     assert all(line.strip().startswith("--hash=sha256:") for line in hashes)
+
+
+def test_tensorflow_is_compiled_while_make_goes_on_even_where_the_environment_forbids_bytecode(folder):
+    add_python(folder, "python3", "3.12")
+    add_uv(folder / "bin/uv")
+    compiled = folder / "compiled"
+    os.mkfifo(compiled)
+    add_program(folder / ".venv/bin/python", f'echo "${{PYTHONDONTWRITEBYTECODE-writes}} $*" > {compiled}')
+    assert make(folder)[0] == 0
+    assert compiled.read_text() == "writes -c import stages.digits.backend\n"
 
 
 @pytest.mark.parametrize("name", ["python3.13", "python3.12", "python3.11"])
