@@ -3,15 +3,16 @@
 Each appends its arguments to `log`.
 """
 
-import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PATIENCE = 60  # seconds, for what takes none on an idle machine
 SYNC = "uv pip sync --python .venv --require-hashes requirements.txt"
 
 
@@ -85,9 +86,12 @@ def test_tensorflow_is_compiled_while_make_goes_on_even_where_the_environment_fo
     add_python(folder, "python3", "3.12")
     add_uv(folder / "bin/uv")
     compiled = folder / "compiled"
-    os.mkfifo(compiled)
     add_program(folder / ".venv/bin/python", f'echo "${{PYTHONDONTWRITEBYTECODE-writes}} $*" > {compiled}')
     assert make(folder)[0] == 0
+    end = time.monotonic() + PATIENCE
+    while not (compiled.exists() and compiled.read_text()):
+        assert time.monotonic() < end, "nothing is compiled"
+        time.sleep(0.01)
     assert compiled.read_text() == "writes -c import stages.digits.backend\n"
 
 
