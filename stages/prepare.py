@@ -76,7 +76,7 @@ def main() -> None:
         metrics |= own_statistics(digits)
         if raw == SAMPLE:
             print(
-                f"warning: {own_folder} is trained on beside the sample, which knows few hands; see README",
+                f"warning: {own_folder} is trained on with the sample, which has few writers; see README",
                 file=sys.stderr,
             )
 

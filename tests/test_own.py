@@ -99,7 +99,7 @@ def test_more_rows_than_a_hand_writes_are_rejected(folder, monkeypatch):
     monkeypatch.setattr(own, "MAX_ROWS", 3)
     assert len(own.read(folder).labels) == 3
     (folder / "c.csv").write_text(f"{HEADER}\n7{',0' * 784}\n")
-    with pytest.raises(InputError, match="found more than 3 rows, expected the digits of a few hands"):
+    with pytest.raises(InputError, match="found more than 3 rows, expected the digits of a few writers"):
         own.read(folder)
 
 
@@ -159,7 +159,7 @@ def test_own_digits_beside_the_sample_are_allowed_with_a_warning(project_with_ow
     path = project_with_own / "params.yaml"
     path.write_text(path.read_text().replace("raw: data/raw", "raw: data/sample"))
     prepare.main()
-    assert capsys.readouterr().err.endswith("is trained on beside the sample, which knows few hands; see README\n")
+    assert capsys.readouterr().err.endswith("is trained on with the sample, which has few writers; see README\n")
     assert dataset.load_labelled(dataset.LABELLED).is_own.sum() == 3
 
 

@@ -30,7 +30,7 @@ def read(folder: Path) -> LabelledTable:
         tables.append(_read(path))
         rows += len(tables[-1].labels)
         if rows > MAX_ROWS:
-            raise InputError(f"{folder}: found more than {MAX_ROWS:,} rows, expected the digits of a few hands")
+            raise InputError(f"{folder}: found more than {MAX_ROWS:,} rows, expected the digits of a few writers")
     images, labels = (np.concatenate(arrays) for arrays in zip(*tables, strict=True))
     return LabelledTable(images, labels)
 
