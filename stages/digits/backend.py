@@ -20,7 +20,8 @@ os.dup2(_null, 2)
 gc.disable()  # what an import makes stays: to look for garbage in it takes a fifth of the import's time
 # Keras imports these, if it can, for wrappers and pictures that nothing here uses: a third of the import's time.
 _needless = {"matplotlib", "sklearn"} - sys.modules.keys()
-sys.modules |= dict.fromkeys(_needless)  # None: such an import fails
+for _name in _needless:
+    sys.modules[_name] = None  # type: ignore[assignment]  # such an import fails
 try:
     import keras
     import tensorflow as tf
