@@ -5,12 +5,15 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
 from dvc.repo import Repo
 
 ROOT = Path(__file__).parents[1]
+PATIENCE = 600  # seconds until a test gives up waiting for another process: on a busy machine a start takes minutes
 
 
 def run(folder: Path, *command: str, timeout: float | None = None, **environment: str) -> str:
@@ -26,6 +29,13 @@ def run(folder: Path, *command: str, timeout: float | None = None, **environment
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def wait_for(happened: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < end, "gave up waiting"
+        time.sleep(0.05)
 
 
 def dvc(folder: Path, *command: str) -> str:

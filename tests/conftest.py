@@ -52,7 +52,10 @@ prepare:
 
 
 class OneWorkerEachFile(LoadScopeScheduling):
-    """The tests of a file, which share fixtures, on one worker; a story on any. `loadgroup` groups nothing (#1386)."""
+    """The tests of a file, which share fixtures, on one worker; a story on any.
+
+    `--dist loadgroup` groups nothing since pytest 9.2 (pytest-xdist#1386).
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return nodeid if "runs_as_printed[" in nodeid else nodeid.partition("::")[0]

@@ -23,14 +23,13 @@ import commands
 import numpy as np
 import pictures
 import psutil
-from commands import ROOT, run
+from commands import PATIENCE, ROOT, run
 from PIL import Image
 
 from benchmarks import forms, hands
 from stages.digits import files
 
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
-PATIENCE = 600  # seconds, for what takes a few on an idle machine
 STARTS = 5  # of DVC's queue
 
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
@@ -18,6 +18,7 @@ import dask
 import distributed
 import psutil
 import pytest
+from commands import PATIENCE, wait_for
 
 from stages import train
 from stages.digits import cluster, dataset, files, member, member_cache
@@ -25,18 +26,10 @@ from stages.digits.errors import InputError
 from stages.digits.recipe import EpochMetrics, Recipe, TrainedMember
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 600  # seconds until a test gives up waiting for another process: on a busy machine a start takes minutes
 
 
 def ignore(_: object) -> None:
     pass
-
-
-def wait_for(happened: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < end, "gave up waiting"
-        time.sleep(0.05)
 
 
 def finished() -> list[Path]:

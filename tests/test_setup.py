@@ -6,13 +6,12 @@ Each appends its arguments to `log`.
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
+from commands import wait_for
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 60  # seconds, for what takes none on an idle machine
 SYNC = "uv pip sync --python .venv --require-hashes requirements.txt"
 
 
@@ -88,10 +87,7 @@ def test_tensorflow_is_compiled_while_make_goes_on_even_where_the_environment_fo
     compiled = folder / "compiled"
     add_program(folder / ".venv/bin/python", f'echo "${{PYTHONDONTWRITEBYTECODE-writes}} $*" > {compiled}')
     assert make(folder)[0] == 0
-    end = time.monotonic() + PATIENCE
-    while not (compiled.exists() and compiled.read_text()):
-        assert time.monotonic() < end, "nothing is compiled"
-        time.sleep(0.01)
+    wait_for(lambda: compiled.exists() and compiled.read_text())
     assert compiled.read_text() == "writes -c import stages.digits.backend\n"
 
 
