@@ -27,6 +27,13 @@ def python(code: str, **options: object) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
+def test_garbage_is_collected_once_a_stage_has_imported_its_modules():
+    code = "import sys; sys.argv[0] = '-m'; import gc, stages.submit; print(gc.isenabled()); "
+    code += "from stages.digits import errors; errors.run(lambda: print(gc.isenabled()))"
+    assert python(code).stdout.split() == ["False", "True"]
+
+
 @pytest.mark.parametrize(
     ("fault", "line"),
     [

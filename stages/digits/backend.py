@@ -17,6 +17,7 @@ __all__ = ["environment", "keras", "tf"]
 _stderr = os.dup(2)
 _null = os.open(os.devnull, os.O_WRONLY)
 os.dup2(_null, 2)
+_collects = gc.isenabled()
 gc.disable()  # what an import makes stays: to look for garbage in it takes a fifth of the import's time
 # Keras imports these, if it can, for wrappers and pictures that nothing here uses: a third of the import's time.
 _needless = {"matplotlib", "sklearn"} - sys.modules.keys()
@@ -30,7 +31,8 @@ try:
 finally:
     for _name in _needless:
         del sys.modules[_name]
-    gc.enable()
+    if _collects:
+        gc.enable()
     gc.freeze()
     os.dup2(_stderr, 2)
     os.close(_null)
