@@ -42,13 +42,13 @@ test: $(READY) ## set up, check style, types and the numbers in the docs, run al
 
 test-fast: $(READY) ## check style, run the tests that take less than a second
 	@ruff check && ruff format --check
-	@pytest --no-cov $(DEAL) -m "not slow"
+	@pytest $(DEAL) -m "not slow"
 
 search: .venv/search ## set up Optuna, search for better training parameters, say how sure they are
 	@python -m benchmarks.search
 
 test-search: .venv/search ## set up Optuna, run the tests that need it
-	@pytest --no-cov tests/optuna_search.py
+	@pytest tests/optuna_search.py
 
 readme: $(READY) ## regenerate the numbers in the docs from committed results
 	@$(COG) -r $(GENERATED)
