@@ -129,7 +129,9 @@ def test_a_worker_killed_in_training_costs_a_retry_and_no_bit(folder, labelled, 
 
 
 @pytest.mark.slow
-def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled, recipe_of_two, expected):
+def test_a_lost_scheduler_is_one_line_and_finished_members_stay(
+    folder, labelled, recipe_of_two, expected, worker_in_this_process
+):
     with (
         scheduler(folder) as (address, started),
         worker(address, folder, "only"),
@@ -141,7 +143,8 @@ def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled
     assert f"the Dask scheduler at {address} was lost" in str(lost.value)
     assert "\n" not in str(lost.value)
     assert len(member_cache.unfinished(member_cache.keys(labelled, recipe_of_two))) < 2
-    assert cluster.train_members(labelled, recipe_of_two, ignore, ignore) == expected[:2]
+    with worker_in_this_process():
+        assert cluster.train_members(labelled, recipe_of_two, ignore, ignore) == expected[:2]
 
 
 @pytest.mark.slow
@@ -242,7 +245,7 @@ def test_after_everything_is_killed_the_next_run_trains_only_what_is_unfinished(
 
 
 ADVICE = "finished members are kept; run `dvc repro` to train the others"
-PROGRESS = re.compile(r" *\d+/200000 |2 workers on this machine|Running stage 'train'|> |$")
+PROGRESS = re.compile(r" *\d+/\d00000 |\d workers? on this machine|Running stage 'train'|> |$")
 ENDLESS = {"members": 2, "width": 16, "epochs": 100_000, "patience": 100_000}
 
 
@@ -272,7 +275,7 @@ def lines_of_stopped_training(log: Path, number: int, *command: str) -> list[str
 def test_a_closed_terminal_stops_training_with_one_line_and_no_process_is_left(
     folder, labelled, recipe, write_training
 ):
-    write_training(labelled, recipe.model_copy(update=ENDLESS))
+    write_training(labelled, recipe.model_copy(update=ENDLESS | {"members": 1}))
     lines = lines_of_stopped_training(folder / "log", signal.SIGHUP, "stages.train")
     assert lines == [f"stopped by SIGHUP: {ADVICE}"]
 

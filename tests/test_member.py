@@ -18,8 +18,14 @@ def ignore(_: EpochMetrics) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(labelled, recipe) -> TrainedMember:
-    return member.fit(labelled, 1, recipe, ignore)
+def reported() -> list[EpochMetrics]:
+    """What `trained` reported."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def trained(labelled, recipe, reported) -> TrainedMember:
+    return member.fit(labelled, 1, recipe, reported.append)
 
 
 @pytest.mark.slow
@@ -145,11 +151,8 @@ def test_a_member_stops_when_validation_no_longer_improves(labelled, recipe):
     assert len(member.fit(labelled, 0, hopeless, ignore).history) < 12
 
 
-@pytest.mark.slow
-def test_each_epoch_is_reported_as_it_ends(labelled, recipe):
-    reported = []
-    again = member.fit(labelled, 1, recipe, reported.append)
-    assert reported == again.history
+def test_each_epoch_is_reported_as_it_ends(trained, reported, recipe):
+    assert reported == trained.history
     assert [row.epoch for row in reported] == list(range(1, recipe.epochs + 1))
     assert {row.member for row in reported} == {1}
 

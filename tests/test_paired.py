@@ -69,11 +69,12 @@ def test_each_fold_is_scored_by_a_member_that_holds_it_out(labelled, recipe, mon
 
 @pytest.mark.slow
 def test_an_interrupted_run_trains_only_the_rest_until_its_members_are_forgotten(
-    labelled, recipe, monkeypatch, tmp_path
+    labelled, recipe, monkeypatch, tmp_path, worker_in_this_process
 ):
     monkeypatch.chdir(tmp_path)
     small = recipe.model_copy(update={"width": 16, "epochs": 1})
-    before = next(paired.score_folds(labelled, small, folds=[2, 0], at_once=1))
+    with worker_in_this_process():
+        before = next(paired.score_folds(labelled, small, folds=[2, 0], at_once=1))
     with monkeypatch.context() as patch:
         patch.setattr(cluster.distributed, "LocalCluster", None)  # training would fail
         assert next(paired.score_folds(labelled, small, folds=[2, 0], at_once=1)) == before

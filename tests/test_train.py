@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stages import train
-from stages.digits import dataset
+from stages.digits import dataset, member
 from stages.digits.errors import InputError
 from stages.digits.recipe import EpochMetrics, Recipe, TrainedMember
 
@@ -40,17 +40,29 @@ def erase_digits(labelled: dataset.Labelled) -> dataset.Labelled:
     return labelled._replace(images=np.full_like(labelled.images, 7))
 
 
+@pytest.fixture
+def hopeless(recipe: Recipe) -> Recipe:
+    """Of 32 validation images, chance is right about three times; of ten it might pass the check."""
+    return recipe.model_copy(update={"members": 1, "validation_fraction": 0.4})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [shuffle_labels, erase_digits], ids=["random labels", "constant images"])
-def test_training_on_data_that_teaches_nothing_stops_in_one_line(
+def test_a_member_learns_nothing_from_data_that_teaches_nothing(
+    labelled: dataset.Labelled, hopeless: Recipe, fault: Callable[[dataset.Labelled], dataset.Labelled]
+):
+    with pytest.raises(InputError, match=r"^member 0 learned nothing: found validation accuracy 0\."):
+        train.check_learned([member.fit(fault(labelled), 0, hopeless, lambda _: None)])
+
+
+@pytest.mark.slow
+def test_training_on_such_data_stops_in_one_line(
     empty_project: Path,
     write_training: Callable[[dataset.Labelled, Recipe], None],
     labelled: dataset.Labelled,
-    recipe: Recipe,
-    fault: Callable[[dataset.Labelled], dataset.Labelled],
+    hopeless: Recipe,
 ):
-    # Of 32 validation images, chance is right about three times; of ten it might pass the check.
-    write_training(fault(labelled), recipe.model_copy(update={"members": 1, "validation_fraction": 0.4}))
+    write_training(shuffle_labels(labelled), hopeless)
     done = subprocess.run(
         [sys.executable, "-m", "stages.train"],
         cwd=empty_project,
