@@ -13,21 +13,20 @@ import sys
 import warnings
 from pathlib import Path
 
+try:  # before what takes seconds
+    import optuna
+except ModuleNotFoundError:
+    sys.exit("Optuna is missing: run `make search`, or uv pip install --require-hashes -r requirements-search.txt")
 import numpy as np
 from dask.system import CPU_COUNT
+from optuna.trial import BaseTrial, FrozenTrial, TrialState
+from optuna.visualization import matplotlib as plots
 
 from benchmarks import paired
 from stages.digits import dataset, errors, member_cache, params
 from stages.digits.dataset import Labelled
 from stages.digits.errors import InputError
 from stages.digits.recipe import Recipe
-
-try:
-    import optuna
-except ModuleNotFoundError:
-    sys.exit("Optuna is missing: run `make search`, or uv pip install --require-hashes -r requirements-search.txt")
-from optuna.trial import BaseTrial, FrozenTrial, TrialState
-from optuna.visualization import matplotlib as plots
 
 FOLDER = Path("data/search")
 SEARCH_FOLDS, CONFIRM_FOLDS = range(5), range(5, 10)  # five folds of five better by chance: 1 in 32
