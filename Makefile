@@ -36,7 +36,6 @@ experiments: $(READY) ## dvc exp show, with the columns that matter
 
 test: $(READY) ## set up, check style, types and the numbers in the docs, run all tests
 	@ruff check && ruff format --check
-	@mypy
 	@$(COG) --check --verbosity=1 $(GENERATED)
 	@pytest $(DEAL)
 

@@ -11,7 +11,6 @@ import numpy as np
 from handwriting import reading
 from handwriting.reading import SURE, Digits, Page
 from handwriting.table import Cell
-from stages.digits import drawing
 
 ALTERNATIVES = 2  # named beside an unsure prediction
 COLUMNS = ("row", "column", "digits", "probability", "unsure", "table", "image")
@@ -133,6 +132,8 @@ def describe(one: Reading, classes: Sequence[str]) -> dict:
 
 def show(one: Reading, classes: Sequence[str], path: Path) -> None:
     """Draw the picture and what was read; of a plain page also its digits as the networks saw them."""
+    from stages.digits import drawing  # here: it takes a second, and text needs none
+
     page = one.page
     if page.tables:
         cells = [pair for read_table in page.tables for pair in reading.cells_of(read_table)]

@@ -14,6 +14,7 @@ import documents
 import pytest
 import yaml
 from browser import CHROMIUM, DRIVER, Browser
+from dask.system import CPU_COUNT
 from documents import Section, Story
 from pictures import drawn_digits
 from xdist.remote import Producer
@@ -41,6 +42,7 @@ SMALL = {
 }
 # At a lower rate a member learns too little for the check in `train`.
 SHORT = {"members": 3, "width": 16, "epochs": 2, "batch_size": 10, "learning_rate": 0.02, "validation_fraction": 0.1}
+LONG = ("test_cluster.py", "test_member.py")  # and they wait for no story
 NO_BROWSER = "no Chromium with its driver; apt-get install chromium-driver (on Ubuntu: chromium-chromedriver)"
 PARAMS = """\
 raw: data/raw
@@ -68,23 +70,29 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
     return OneWorkerEachFile(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In an order that keeps all workers busy.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """As many as cores; with the slow tests one more, since these often wait for a process."""
+    return CPU_COUNT + ("not slow" not in config.option.markexpr)
 
-    First the quickstart, for which many wait; then the slow files that wait for no story; then the stories, the longest
-    of which are the README's; then the files that wait for them; last what takes no time.
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In an order that keeps all workers busy, also at the end.
+
+    First the quickstart, for which all stories wait, and what takes long but waits for none; then the stories, first
+    that of the queue, which takes longest; then the files that wait for them; then the rest, last what takes no time.
     """
     sections = documents.sections()
-    quickstart = documents.section_with("make")
+    quickstart, queue = documents.section_with("make"), documents.section_with("dvc queue start")
     waiting = {item.path for item in items if {"story", "finished"} & set(item.fixturenames)}
 
     def order(item: pytest.Item) -> tuple[int, int]:
         section = item.callspec.params.get("section") if hasattr(item, "callspec") else None
         if isinstance(section, Section):
-            return (0, 0) if section == quickstart else (2, sections.index(section))
+            return (0, 0) if section == quickstart else (2, -1 if section == queue else sections.index(section))
         if not item.get_closest_marker("slow"):
-            return 4, 0
-        return (3 if item.path in waiting else 1), 0
+            return 5, 0
+        return (3 if item.path in waiting else 1 if item.path.name in LONG else 4), 0
 
     items.sort(key=order)
 
