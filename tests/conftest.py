@@ -206,7 +206,7 @@ def worker_in_this_process() -> Callable[[], AbstractContextManager[None]]:
     """While it is open, Dask's one local worker is a thread: for what isn't about processes, whose start takes long."""
 
     def local_cluster(_: int) -> distributed.LocalCluster:
-        return distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None)
+        return distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0")
 
     @contextmanager
     def opened() -> Iterator[None]:
