@@ -1,4 +1,4 @@
-"""What tests of commands share: a clone to run them in, and what they print."""
+"""What tests of commands share: a clone to run them in, what they print, and a cluster that starts none."""
 
 import os
 import re
@@ -7,10 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import chdir
+from contextlib import AbstractContextManager, chdir
 from pathlib import Path
+from unittest import mock
 
+import distributed
 from dvc.repo import Repo
+
+from stages.digits import cluster
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 600  # seconds until a test gives up waiting for another process: on a busy machine a start takes minutes
@@ -36,6 +40,16 @@ def wait_for(happened: Callable[[], object]) -> None:
     while not happened():
         assert time.monotonic() < end, "gave up waiting"
         time.sleep(0.05)
+
+
+def cluster_in_this_process() -> distributed.LocalCluster:
+    """Dask with one worker, a thread of this process: a process of its own takes seconds to import TensorFlow."""
+    return distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0")
+
+
+def worker_in_this_process() -> AbstractContextManager[object]:
+    """While it is open, training on this machine uses that one: for what isn't about processes."""
+    return mock.patch.object(cluster, "_local_cluster", lambda _: cluster_in_this_process())
 
 
 def dvc(folder: Path, *command: str) -> str:

@@ -5,11 +5,9 @@ import signal
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import commands
-import distributed
 import documents
 import pytest
 import yaml
@@ -20,7 +18,7 @@ from pictures import drawn_digits
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from stages.digits import cluster, dataset, kaggle
+from stages.digits import dataset, kaggle
 from stages.digits.recipe import Recipe
 
 # A background job ignores SIGINT, nohup ignores SIGHUP; what a test starts would ignore them, too.
@@ -199,22 +197,6 @@ def write_training() -> Callable[[dataset.Labelled, Recipe], None]:
         Path("params.yaml").write_text(yaml.safe_dump({"train": recipe.model_dump()}), encoding="utf-8")
 
     return write
-
-
-@pytest.fixture(scope="session")
-def worker_in_this_process() -> Callable[[], AbstractContextManager[None]]:
-    """While it is open, Dask's one local worker is a thread: for what isn't about processes, whose start takes long."""
-
-    def local_cluster(_: int) -> distributed.LocalCluster:
-        return distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0")
-
-    @contextmanager
-    def opened() -> Iterator[None]:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cluster, "_local_cluster", local_cluster)
-            yield
-
-    return opened
 
 
 @pytest.fixture(scope="module")

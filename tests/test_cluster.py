@@ -18,7 +18,7 @@ import dask
 import distributed
 import psutil
 import pytest
-from commands import PATIENCE, wait_for
+from commands import PATIENCE, cluster_in_this_process, wait_for, worker_in_this_process
 
 from stages import train
 from stages.digits import cluster, dataset, files, member, member_cache
@@ -129,9 +129,7 @@ def test_a_worker_killed_in_training_costs_a_retry_and_no_bit(folder, labelled, 
 
 
 @pytest.mark.slow
-def test_a_lost_scheduler_is_one_line_and_finished_members_stay(
-    folder, labelled, recipe, expected, worker_in_this_process
-):
+def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled, recipe, expected):
     with (
         scheduler(folder) as (address, started),
         worker(address, folder, "only"),
@@ -148,17 +146,13 @@ def test_a_lost_scheduler_is_one_line_and_finished_members_stay(
 
 
 @pytest.mark.slow
-def test_a_failed_run_leaves_no_arrays_at_the_workers(folder, labelled, recipe):
+def test_a_failed_run_leaves_no_arrays_at_the_workers(labelled, recipe):
     diverging = recipe.model_copy(update={"members": 1, "learning_rate": 1e30})
-    with (
-        scheduler(folder) as (address, _),
-        worker(address, folder, "lasting"),
-        dask.config.set({"scheduler-address": address}),
-    ):
+    with cluster_in_this_process() as lasting, dask.config.set({"scheduler-address": lasting.scheduler_address}):
         with pytest.raises(InputError, match="training diverged: member 0, epoch 1") as caught:
             cluster.train_members(labelled, diverging, ignore, ignore)
         assert isinstance(caught.value.__context__, FloatingPointError), "by which a search tells it from other errors"
-        with distributed.Client(address) as client:
+        with distributed.Client(lasting) as client:
             (plugins,) = client.run(lambda dask_worker: list(dask_worker.plugins)).values()
     assert not [name for name in plugins if name.startswith("labelled")]
 
@@ -332,7 +326,7 @@ def test_a_lock_ends_with_the_process_that_holds_it(folder):
 
 
 @pytest.mark.slow
-def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, recipe, worker_in_this_process):
+def test_a_finished_member_that_is_lost_in_training_stops_the_run(labelled, recipe):
     keys = member_cache.keys(labelled, recipe)
     member_cache.write(keys[0], TrainedMember(b"a model", [EpochMetrics(0, 1, *[0.5] * 5)]))
 

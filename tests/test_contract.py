@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from commands import worker_in_this_process
 
 from stages.digits import member_cache, params
 
@@ -92,7 +93,7 @@ def test_train_has_only_cached_outputs_and_every_metric_and_plot_is_in_git():
 
 
 @pytest.fixture(scope="module")
-def touched(tmp_path_factory, small_params, worker_in_this_process) -> dict[str, tuple[set[str], set[str], set[str]]]:
+def touched(tmp_path_factory, small_params) -> dict[str, tuple[set[str], set[str], set[str]]]:
     """For each stage, run in the order of dvc.yaml: the files it read, those it wrote, the sections it read."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "params.yaml").write_text(small_params, encoding="utf-8")

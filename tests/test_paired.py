@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import worker_in_this_process
 
 from benchmarks import paired
 from benchmarks.paired import Score
@@ -69,7 +70,7 @@ def test_each_fold_is_scored_by_a_member_that_holds_it_out(labelled, recipe, mon
 
 @pytest.mark.slow
 def test_an_interrupted_run_trains_only_the_rest_until_its_members_are_forgotten(
-    labelled, recipe, monkeypatch, tmp_path, worker_in_this_process
+    labelled, recipe, monkeypatch, tmp_path
 ):
     monkeypatch.chdir(tmp_path)
     small = recipe.model_copy(update={"width": 16, "epochs": 1})

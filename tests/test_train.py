@@ -1,11 +1,11 @@
 """Training stops where a member learned nothing."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import worker_in_this_process
 
 from stages import train
 from stages.digits import dataset
@@ -41,7 +41,6 @@ def erase_digits(labelled: dataset.Labelled) -> dataset.Labelled:
 def test_training_on_data_that_teaches_nothing_stops_and_leaves_no_model(
     empty_project: Path,  # noqa: ARG001 (the current folder)
     write_training: Callable[[dataset.Labelled, Recipe], None],
-    worker_in_this_process: Callable[[], AbstractContextManager[None]],
     labelled: dataset.Labelled,
     recipe: Recipe,
     fault: Callable[[dataset.Labelled], dataset.Labelled],

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import commands
 import documents
 import pytest
 from commands import dvc, ran, run
@@ -19,18 +18,12 @@ pytestmark = pytest.mark.slow
 RESOLVE = """\
 git checkout --ours dvc.lock metrics plots
 dvc repro
-git commit --all --message "Merge smoother"
+git commit --all --message "Merge seed"
 """
 
 
 def models(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in sorted((folder / "data/models").iterdir())]
-
-
-def set_params(folder: Path, **values: float) -> None:
-    path = folder / "params.yaml"
-    for name, value in values.items():
-        path.write_text(commands.with_param(path.read_text(encoding="utf-8"), name, value), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -39,37 +32,15 @@ def change(story: Callable[[str], Story]) -> Story:
     return story("dvc queue start")
 
 
-@pytest.fixture(scope="module")
-def two_branches(finished, tmp_path_factory) -> Path:
-    """A copy with a branch `smoother`: on it and on main a parameter, a model and a metric were changed since.
-
-    DVC records them as if the pipeline had been run.
-    """
-    folder = shutil.copytree(finished, tmp_path_factory.mktemp("branches") / "digits", symlinks=True)
-    commands.commit(folder, "quickstart")
-
-    def change(value: float, **parameters: float) -> None:
-        set_params(folder, **parameters)
-        with (folder / "data/models/history.csv").open("a", encoding="utf-8") as history:
-            history.write(f"0,3,{value},{value},{value},{value}\n")
-        metrics = folder / "metrics/evaluate.json"
-        metrics.write_text(
-            re.sub('"log_loss": .*,', f'"log_loss": {value},', metrics.read_text(encoding="utf-8")), encoding="utf-8"
-        )
-        dvc(folder, "commit", "--force")
-        commands.commit(folder, str(parameters))
-
-    run(folder, "git", "switch", "--quiet", "--create", "smoother")
-    change(0.11, label_smoothing=0.1)
-    run(folder, "git", "switch", "--quiet", "main")
-    dvc(folder, "checkout")
-    change(0.22, shear=0.3)
-    return folder
-
-
 @pytest.fixture
-def branched(two_branches, tmp_path) -> Path:
-    return shutil.copytree(two_branches, tmp_path / "digits", symlinks=True)
+def branched(change, tmp_path) -> Path:
+    """The story's end, with another dropout rate on main, and a branch `seed` from before, with another seed.
+
+    The queue has trained with both.
+    """
+    folder = shutil.copytree(change.folder, tmp_path / "digits", symlinks=True)
+    dvc(folder, "exp", "branch", "repeat-2", "seed")
+    return folder
 
 
 def test_changed_hyperparameters_rerun_train_and_what_follows_and_going_back_uses_the_cache(
@@ -157,7 +128,7 @@ def test_a_clone_pulls_what_was_pushed_and_trains_nothing(story):
 
 def test_after_a_checkout_of_another_branch_dvc_checkout_brings_its_data(branched):
     of_main = models(branched)
-    run(branched, "git", "switch", "--quiet", "smoother")
+    run(branched, "git", "switch", "--quiet", "seed")
     assert re.search(r"modified: +data/models", dvc(branched, "status"))
     dvc(branched, "checkout")
     assert models(branched) != of_main
@@ -166,7 +137,7 @@ def test_after_a_checkout_of_another_branch_dvc_checkout_brings_its_data(branche
 
 
 def test_a_conflict_in_the_lock_is_resolved_by_a_run_with_the_merged_parameters(branched):
-    merge = subprocess.run(["git", "merge", "smoother"], cwd=branched, capture_output=True, text=True, check=False)
+    merge = subprocess.run(["git", "merge", "seed"], cwd=branched, capture_output=True, text=True, check=False)
     assert "Merge conflict in dvc.lock" in merge.stdout
     rejected = subprocess.run(
         [sys.executable, "-m", "dvc", "repro"], cwd=branched, capture_output=True, text=True, check=False
@@ -175,7 +146,7 @@ def test_a_conflict_in_the_lock_is_resolved_by_a_run_with_the_merged_parameters(
     for line in RESOLVE.splitlines():
         run(branched, "bash", "-c", line)
     text = (branched / "params.yaml").read_text(encoding="utf-8")
-    assert "label_smoothing: 0.1" in text
-    assert "shear: 0.3" in text
+    assert "  seed: 2 " in text.replace("\n", " ")
+    assert "dropout_rate: 0.2" in text
     assert ran(dvc(branched, "repro")) == []
     assert run(branched, "git", "status", "--porcelain") == ""
