@@ -99,19 +99,17 @@ def test_rejected_input_leaves_the_outputs_as_they_were(pipeline):
     assert [path.read_bytes() for path in kept] == before
 
 
-def test_a_read_only_folder_outside_the_repository_can_be_raw(pipeline, small_params, tmp_path):
+def test_a_read_only_folder_outside_the_repository_can_be_raw(finished, small_params, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "digits", symlinks=True)
     raw = tmp_path / "input/digit-recognizer"
-    shutil.copytree(pipeline / "data/sample", raw)
+    shutil.copytree(folder / "data/sample", raw)
     for path in (*raw.iterdir(), raw):
         path.chmod(0o555)
     before = [path.read_bytes() for path in sorted(raw.iterdir())]
-    params = pipeline / "params.yaml"
-    params.write_text(small_params.replace("raw: data/sample", f"raw: {raw}"), encoding="utf-8")
+    (folder / "params.yaml").write_text(small_params.replace("raw: data/sample", f"raw: {raw}"), encoding="utf-8")
     try:
-        assert ran(dvc(pipeline, "repro", "prepare")) == ["prepare"]
-        assert str(raw) in (pipeline / "dvc.lock").read_text(encoding="utf-8")
+        assert ran(dvc(folder, "repro", "prepare")) == ["prepare"]
+        assert str(raw) in (folder / "dvc.lock").read_text(encoding="utf-8")
         assert [path.read_bytes() for path in sorted(raw.iterdir())] == before
     finally:
         raw.chmod(0o755)
-        params.write_text(small_params, encoding="utf-8")
-        dvc(pipeline, "repro", "prepare")
