@@ -1,5 +1,7 @@
 """The folds, a member's split, and the arrays on disk."""
 
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -150,6 +152,12 @@ def test_unlabelled_images_load_as_they_were_saved(tmp_path, drawn):
     stored = dataset.load_unlabelled(tmp_path / "unlabelled.npz")
     assert np.array_equal(stored, drawn.images)
     assert stored.dtype == np.uint8
+
+
+def test_no_array_is_saved_as_zip64_whose_bytes_depend_on_the_version_of_python(tmp_path, labelled):
+    dataset.save_labelled(tmp_path / "labelled.npz", labelled)
+    with zipfile.ZipFile(tmp_path / "labelled.npz") as archive:
+        assert {entry.create_version for entry in archive.infolist()} == {zipfile.DEFAULT_VERSION}
 
 
 def test_arrays_saved_twice_are_the_same_bytes(tmp_path, labelled):

@@ -1,6 +1,7 @@
 """The arrays in memory and on disk, the folds, and the paths they are stored at."""
 
 import hashlib
+import io
 import zipfile
 import zlib
 from pathlib import Path
@@ -130,8 +131,7 @@ def fingerprints(images: Images) -> npt.NDArray[np.uint64]:
 
 
 def save_labelled(path: Path, labelled: Labelled) -> None:
-    with files.atomic_path(path) as temporary:
-        np.savez(temporary, **{name: array for name, array in labelled._asdict().items() if array is not None})
+    _save(path, {name: array for name, array in labelled._asdict().items() if array is not None})
 
 
 def load_labelled(path: Path) -> Labelled:
@@ -144,8 +144,19 @@ def load_labelled(path: Path) -> Labelled:
 
 def save_unlabelled(path: Path, images: Images) -> None:
     """Save the images in the order of test.csv."""
-    with files.atomic_path(path) as temporary:
-        np.savez(temporary, images=images)
+    _save(path, {"images": images})
+
+
+def _save(path: Path, arrays: dict[str, npt.NDArray[np.uint8]]) -> None:
+    """An .npz file, of the same bytes on every Python.
+
+    `np.savez` makes all entries ZIP64, whose headers Python 3.11.2 writes in another way than 3.11.7.
+    """
+    with files.atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.save(content, array)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
 
 
 def load_unlabelled(path: Path) -> Images:
