@@ -1,4 +1,4 @@
-"""What tests of commands share: a clone to run them in, what they print, and a cluster that starts none."""
+"""What tests share that run commands: a clone, what is printed, and, where a process isn't needed, a thread."""
 
 import os
 import re

@@ -40,7 +40,7 @@ SMALL = {
 }
 # At a lower rate a member learns too little for the check in `train`.
 SHORT = {"members": 3, "width": 16, "epochs": 2, "batch_size": 10, "learning_rate": 0.02, "validation_fraction": 0.1}
-LONG = ("test_cluster.py", "test_member.py")  # and they wait for no story
+LONG = ("test_cluster.py", "test_member.py")  # the longest files that wait for no story
 NO_BROWSER = "no Chromium with its driver; apt-get install chromium-driver (on Ubuntu: chromium-chromedriver)"
 PARAMS = """\
 raw: data/raw

@@ -25,8 +25,8 @@ class InputError(SystemExit):
 
 def run(main: Callable[[], None], advice_if_stopped: str = "run `dvc repro` to start again") -> None:
     """Run a stage; a signal that stops it, or an error of the file system or of memory, is reported as one line."""
-    gc.freeze()  # all that was imported
-    gc.enable()  # which it wasn't meanwhile
+    gc.freeze()  # what was imported stays
+    gc.enable()  # `stages` disables it in a command
     for number in STOPPING:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP: leave it so
             signal.signal(number, _stop)
