@@ -14,7 +14,7 @@ READY := .venv/ready
 INSTALL := uv pip sync --python .venv --require-hashes
 BRIEFLY := 2>&1 | sed '/^ [-+~] /d'# without a line for each of 170 packages
 FAILED = { echo "setting up .venv failed: see above; is the network there? Then the same command continues" >&2; exit 1; }
-COG := cog -I . -p "from benchmarks import tables" -P
+COG := cog -I . -p "from benchmarks.shared import tables" -P
 DEAL := --numprocesses auto --no-loadscope-reorder# to the workers as tests/conftest.py says
 GENERATED := README.md docs/comparison.md docs/handwriting.md docs/model_card.md docs/reliability.md
 OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evaluated_images$$|raw$$|own$$|own_weight$$|own_errors$$|own_images$$|(prepare|train)\.)
@@ -23,7 +23,7 @@ OTHER_COLUMNS := ^(?!Experiment$$|Created$$|accuracy$$|errors$$|log_loss$$|evalu
 
 run: $(READY) ## set up, run the stages that have changed, show accuracy and where the outputs are; RAW=PATH: on that data
 	@dvc $(if $(RAW),exp run -S 'raw=$(RAW)',repro)
-	@echo && python -m stages.digits.summary
+	@echo && python -m stages.digits.report.summary
 
 plots: $(READY) ## draw DVC's plots on one page, beside the last commit's or, with REV=NAME, another revision's
 	@dvc plots diff $(REV)
@@ -47,7 +47,7 @@ search: .venv/search ## set up Optuna, search for better training parameters, sa
 	@python -m benchmarks.search
 
 test-search: .venv/search ## set up Optuna, run the tests that need it
-	@pytest tests/optuna_search.py
+	@pytest tests/benchmarks/optuna_search.py
 
 readme: $(READY) ## regenerate the numbers in the docs from committed results
 	@$(COG) -r $(GENERATED)
@@ -83,7 +83,7 @@ $(READY): requirements.txt
 	  "$$python" -m venv .venv && sed -n '/^uv==/,/[^\\]$$/p' requirements.txt | \
 	  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r /dev/stdin; fi || $(FAILED)
 	@$(INSTALL) requirements.txt $(BRIEFLY) || $(FAILED)
-	@.venv/bin/python -c 'import stages.digits.backend' </dev/null >/dev/null 2>&1 &
+	@.venv/bin/python -c 'import stages.digits.model.backend' </dev/null >/dev/null 2>&1 &
 	@touch $@
 
 .venv/search: requirements-search.txt $(READY)

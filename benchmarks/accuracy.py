@@ -13,10 +13,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from benchmarks import harness
-from benchmarks.presets import PRESETS
-from stages.digits import params
-from stages.digits.recipe import Recipe
+from benchmarks.shared import harness
+from benchmarks.shared.presets import PRESETS
+from stages.digits.base import params
+from stages.digits.training.recipe import Recipe
 
 PLOTS = ("confusion_matrix.csv", "confusion_matrix.png", "history.png", "misclassified.png", "samples.png")
 KEY = ["preset", "seed"]

@@ -20,10 +20,12 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from benchmarks import harness, tables
 from benchmarks.baselines import BASELINES
-from benchmarks.presets import PRESETS
-from stages.digits import dataset, drawing, kaggle
+from benchmarks.shared import harness, tables
+from benchmarks.shared.presets import PRESETS
+from stages.digits.base import dataset
+from stages.digits.report import drawing
+from stages.digits.tables import kaggle
 
 THIRDS = 3
 COMPARE, LEARNING_CURVES = harness.RESULTS / "compare.csv", harness.RESULTS / "learning_curves.csv"
@@ -47,7 +49,7 @@ def write_raw(table: kaggle.Table, third: int, raw: Path) -> np.ndarray:
 
 def run_preset(name: str, seed: int, raw: Path, folder: Path) -> Outcome:
     """Run the pipeline in a clone; it has no learning curve."""
-    from stages.digits.backend import keras  # here: it sets TensorFlow up, which a baseline does for itself
+    from stages.digits.model.backend import keras  # here: it sets TensorFlow up, which a baseline does for itself
 
     clone = harness.clone(folder)
     cost = harness.cost(harness.pipeline(raw, [*PRESETS[name], f"train.seed={seed}"]), clone)

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import harness
-from stages.digits import kaggle
+from benchmarks.shared import harness
+from stages.digits.tables import kaggle
 
 TIMES = (1, 5, 10)
 NOISE = 8  # of ink, either way

@@ -17,10 +17,15 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from benchmarks import compare, harness
-from stages.digits import dataset, drawing, ensemble, kaggle, member, neighbours, params
-from stages.digits.backend import keras
-from stages.digits.recipe import Recipe
+from benchmarks import compare
+from benchmarks.shared import harness
+from stages.digits.base import dataset, params
+from stages.digits.model.backend import keras
+from stages.digits.prediction import ensemble, neighbours
+from stages.digits.report import drawing
+from stages.digits.tables import kaggle
+from stages.digits.training import member
+from stages.digits.training.recipe import Recipe
 from stages.prepare import Prepare
 
 FRONTIER = harness.RESULTS / "frontier.csv"

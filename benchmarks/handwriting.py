@@ -16,13 +16,16 @@ import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from benchmarks import forms, harness, strokes
-from handwriting import reading, scan
-from handwriting.picture import Picture
-from handwriting.reading import SURE
+from benchmarks.drawn import forms, strokes
+from benchmarks.shared import harness
+from handwriting.pages import reading, scan
+from handwriting.pages.picture import Picture
+from handwriting.pages.reading import SURE
 from stages import sample
-from stages.digits import dataset, ensemble, errors, kaggle
-from stages.digits.dataset import DIGITS, SIDE, Images
+from stages.digits.base import dataset, errors
+from stages.digits.base.dataset import DIGITS, SIDE, Images
+from stages.digits.prediction import ensemble
+from stages.digits.tables import kaggle
 
 HEIGHTS = (20, 35, 60, 120, 300)  # pixels of a drawn digit
 THICKNESSES = (0.05, 0.09, 0.15)  # of a stroke, as a fraction of the height

@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from benchmarks import harness
+from benchmarks.shared import harness
 
 TARGETS = {  # the word of its command that tells a process apart
     "dvc": "dvc",

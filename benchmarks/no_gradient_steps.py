@@ -10,7 +10,7 @@ from pathlib import Path
 
 import distributed
 
-from stages.digits.recipe import TrainedMember
+from stages.digits.training.recipe import TrainedMember
 
 FINISHED_MODELS = "FINISHED_MODELS"
 
@@ -24,8 +24,9 @@ def skip_gradient_steps(models: Path) -> Callable[[], None]:
 
     The first execution of a member does make its steps, since every run compiles them once.
     """
-    from stages.digits import dataset, member
-    from stages.digits.backend import keras, tf
+    from stages.digits.base import dataset
+    from stages.digits.model.backend import keras, tf
+    from stages.digits.training import member
 
     compile_network, finished, fit = member.compile_network, member.finished, member.fit
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import accuracy, harness
+from benchmarks import accuracy
 from benchmarks.no_gradient_steps import FINISHED_MODELS
-from benchmarks.presets import PRESETS
-from stages.digits import dataset, params
-from stages.digits.recipe import Recipe
+from benchmarks.shared import harness
+from benchmarks.shared.presets import PRESETS
+from stages.digits.base import dataset, params
+from stages.digits.training.recipe import Recipe
 
 
 def without_gradient_steps(preset: str, raw: Path, folder: Path, finished: Path) -> harness.Cost:

@@ -17,13 +17,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks import hands, harness
-from handwriting import form, page
-from stages.digits import dataset, drawing, ensemble, kaggle, params
-from stages.digits.backend import keras
-from stages.digits.dataset import Images, Labelled, Labels
-from stages.digits.member import fit
-from stages.digits.recipe import Recipe
+from benchmarks.drawn import hands
+from benchmarks.shared import harness
+from handwriting import form
+from handwriting.collection import page
+from stages.digits.base import dataset, params
+from stages.digits.base.dataset import Images, Labelled, Labels
+from stages.digits.model.backend import keras
+from stages.digits.prediction import ensemble
+from stages.digits.report import drawing
+from stages.digits.tables import kaggle
+from stages.digits.training.member import fit
+from stages.digits.training.recipe import Recipe
 
 TABLE = harness.RESULTS / "own_digits.csv"
 QUICK = {"members": 1, "epochs": 6}

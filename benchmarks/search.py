@@ -22,11 +22,12 @@ from dask.system import CPU_COUNT
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
 
-from benchmarks import paired
-from stages.digits import dataset, errors, member_cache, params
-from stages.digits.dataset import Labelled
-from stages.digits.errors import InputError
-from stages.digits.recipe import Recipe
+from benchmarks.shared import paired
+from stages.digits.base import dataset, errors, params
+from stages.digits.base.dataset import Labelled
+from stages.digits.base.errors import InputError
+from stages.digits.training import member_cache
+from stages.digits.training.recipe import Recipe
 
 FOLDER = Path("data/search")
 SEARCH_FOLDS, CONFIRM_FOLDS = range(5), range(5, 10)  # five folds of five better by chance: 1 in 32

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from benchmarks import harness
+from benchmarks.shared import harness
 
 MACHINE = harness.RESULTS / "lock_machine.json"  # what made the committed outputs; no output depends on it
 METRICS = Path("metrics/evaluate.json")

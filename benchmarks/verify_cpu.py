@@ -16,13 +16,13 @@ import sys
 
 import pandas as pd
 
-from benchmarks import harness
+from benchmarks.shared import harness
 
 CPUS = ("EPYC-Milan", "Haswell", "Skylake-Client")
 # QEMU 7.2 gets the AVX2 instructions of NumPy's sort wrong: 10 distinct numbers come out unsorted. So NumPy does
 # without them there, which also compares its code for AVX2 with that for older CPUs.
 EMULATED = {"NPY_DISABLE_CPU_FEATURES": "X86_V3"}
-PROBE = [sys.executable, "-m", "benchmarks.cpu_probe"]
+PROBE = [sys.executable, "-m", "benchmarks.shared.cpu_probe"]
 
 
 def hashes(prefix: list[str]) -> dict[str, str]:

@@ -18,8 +18,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from benchmarks import harness
-from stages.digits import drawing
+from benchmarks.shared import harness
+from stages.digits.report import drawing
 
 MEMBERS, RUNS = 8, 3
 CHANGES = [f"train.members={MEMBERS}", "train.width=16", "train.epochs=1"]

@@ -15,14 +15,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from handwriting import contact_sheet, page, picture, predict
-from handwriting.page import Page
-from handwriting.picture import Picture
-from handwriting.reading import SURE
-from stages.digits import dataset, ensemble, errors, own, params
-from stages.digits.backend import keras
-from stages.digits.dataset import Images, Labels, Probabilities
-from stages.digits.errors import InputError
+from handwriting import predict
+from handwriting.collection import contact_sheet, page
+from handwriting.collection.page import Page
+from handwriting.pages import picture
+from handwriting.pages.picture import Picture
+from handwriting.pages.reading import SURE
+from stages.digits.base import dataset, errors, params
+from stages.digits.base.dataset import Images, Labels, Probabilities
+from stages.digits.base.errors import InputError
+from stages.digits.model.backend import keras
+from stages.digits.prediction import ensemble
+from stages.digits.tables import own
 
 SHEETS = Path("data/collected")
 MAX_STEM = 40  # characters of a scan's name that its page's file keeps

@@ -19,11 +19,14 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from handwriting import picture, predict, reading, report
-from handwriting.corrections import Corrections
-from stages.digits import dataset, ensemble, errors, own, params
-from stages.digits.backend import keras
-from stages.digits.errors import InputError
+from handwriting import predict
+from handwriting.collection.corrections import Corrections
+from handwriting.pages import picture, reading, report
+from stages.digits.base import dataset, errors, params
+from stages.digits.base.errors import InputError
+from stages.digits.model.backend import keras
+from stages.digits.prediction import ensemble
+from stages.digits.tables import own
 
 HOST = "127.0.0.1"  # reachable from this computer only
 PAGE = Path(__file__).with_name("demo.html")

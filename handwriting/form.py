@@ -3,8 +3,9 @@
 python -m handwriting.form [FILE]
 """
 
-from handwriting import form_layout
-from stages.digits import drawing, errors, files, params
+from handwriting.collection import form_layout
+from stages.digits.base import errors, files, params
+from stages.digits.report import drawing
 
 # isort: split
 import argparse
@@ -16,8 +17,8 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from handwriting.form_layout import Layout
-from stages.digits.errors import InputError
+from handwriting.collection.form_layout import Layout
+from stages.digits.base.errors import InputError
 
 __all__ = ["drawing"]  # it sets Matplotlib up
 MM_PER_INCH = 25.4

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from handwriting import picture, reading, report
-from handwriting.report import Reading
-from stages.digits import dataset, ensemble, errors, files, params
-from stages.digits.backend import keras
-from stages.digits.errors import InputError
+from handwriting.pages import picture, reading, report
+from handwriting.pages.report import Reading
+from stages.digits.base import dataset, errors, files, params
+from stages.digits.base.errors import InputError
+from stages.digits.model.backend import keras
+from stages.digits.prediction import ensemble
 
 
 def load_models() -> tuple[list[keras.Model], dataset.Labelled]:

@@ -10,8 +10,10 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix as count_pairs
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
-from stages.digits import dataset, drawing, ensemble, errors, files, params, proportion
-from stages.digits.dataset import Labels, Probabilities, Rows
+from stages.digits.base import dataset, errors, files, params
+from stages.digits.base.dataset import Labels, Probabilities, Rows
+from stages.digits.prediction import ensemble
+from stages.digits.report import drawing, proportion
 
 METRICS = Path("metrics/evaluate.json")
 PLOTS = Path("plots")

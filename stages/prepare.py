@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from stages.digits import dataset, drawing, errors, files, kaggle, own, params
+from stages.digits.base import dataset, errors, files, params
+from stages.digits.report import drawing
+from stages.digits.tables import kaggle, own
 
 METRICS = Path("metrics/prepare.json")
 PLOTS = Path("plots")

@@ -8,8 +8,9 @@ from PIL import Image
 from pydantic import Field
 from sklearn.datasets import load_digits
 
-from stages.digits import errors, kaggle, params
-from stages.digits.dataset import DIGITS, SIDE
+from stages.digits.base import errors, params
+from stages.digits.base.dataset import DIGITS, SIDE
+from stages.digits.tables import kaggle
 
 SAMPLE = Path("data/sample")
 SCANS_PER_DIGIT = 174  # of the digit with the fewest

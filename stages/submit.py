@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.digits import dataset, ensemble, errors, files, kaggle, params
+from stages.digits.base import dataset, errors, files, params
+from stages.digits.prediction import ensemble
+from stages.digits.tables import kaggle
 
 SUBMISSION = Path("data/submission.csv")
 PREDICTED = Path("plots/predicted_unlabelled.csv")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.digits import cluster, dataset, errors, files, member_cache, params, progress
-from stages.digits.recipe import Recipe, TrainedMember
+from stages.digits.base import dataset, errors, files, params
+from stages.digits.training import cluster, member_cache, progress
+from stages.digits.training.recipe import Recipe, TrainedMember
 
 LOCK = Path("data/.train.lock")  # a stage whose `dvc repro` was killed goes on, beside the next one
 MIN_ACCURACY = 0.25  # of the validation images: chance gives 0.1, a trained member far above 0.9

@@ -14,7 +14,7 @@ from unittest import mock
 import distributed
 from dvc.repo import Repo
 
-from stages.digits import cluster
+from stages.digits.training import cluster
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 600  # seconds until a test gives up waiting for another process: on a busy machine a start takes minutes

@@ -18,8 +18,9 @@ from pictures import drawn_digits
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from stages.digits import dataset, kaggle
-from stages.digits.recipe import Recipe
+from stages.digits.base import dataset
+from stages.digits.tables import kaggle
+from stages.digits.training.recipe import Recipe
 
 # A background job ignores SIGINT, nohup ignores SIGHUP; what a test starts would ignore them, too.
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

@@ -26,8 +26,8 @@ import psutil
 from commands import PATIENCE, ROOT, run
 from PIL import Image
 
-from benchmarks import forms, hands
-from stages.digits import files
+from benchmarks.drawn import forms, hands
+from stages.digits.base import files
 
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
 STARTS = 5  # of DVC's queue

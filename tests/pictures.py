@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks import strokes
-from stages.digits import kaggle
+from benchmarks.drawn import strokes
+from stages.digits.tables import kaggle
 
 SEGMENTS = {  # of a seven-segment display: rows, columns
     "a": (slice(4, 7), slice(9, 19)),

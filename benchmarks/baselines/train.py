@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.baselines import BASELINES
-from stages.digits import kaggle
+from stages.digits.tables import kaggle
 
 os.environ |= {
     "KERAS_BACKEND": "tensorflow",

@@ -1,0 +1,1 @@
+"""How digits are collected: the form, its filled pages, contact sheets, corrections."""

@@ -1,0 +1,120 @@
+"""A picture -> its digits: those of its ruled tables, cell by cell, or else those on the plain page."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from handwriting.pages import scan, segment, table
+from handwriting.pages.picture import Picture
+from handwriting.pages.segment import Boxes, Candidates
+from handwriting.pages.table import Cell, Table
+from stages.digits.base.dataset import DIGITS, SIDE, Images, Labelled, Probabilities
+from stages.digits.model.backend import keras
+from stages.digits.prediction import ensemble, neighbours
+
+SURE = 0.9  # of the top probability: below it, 2 % of MNIST and 80 % of the errors on it
+MAX_DISTANCE = 250_000  # under the IDM, to the nearest labelled image of the class: 1.5 % of MNIST are farther away
+MOSTLY = 0.8  # of a table's cells hold one digit: then a further one is likelier to as well
+TURN_SAMPLE = 40  # digits by which a page's orientation is told
+TURN_LEAST = 8
+TURN_GAIN = 0.06  # of the mean log probability, by which they must be likelier turned
+
+
+class Digits(NamedTuple):
+    """What was read, in order."""
+
+    boxes: Boxes  # (n, 4) in pixels of the picture; of a digit in a table, its cell's
+    images: Images  # (n, 28, 28) in MNIST's form
+    probabilities: Probabilities  # (n, 10)
+    lines: npt.NDArray[np.int64]  # (n,) the number, from 0, of the line, or of the table's cell
+
+    def take(self, rows: npt.NDArray) -> "Digits":
+        """Some of them."""
+        return Digits(self.boxes[rows], self.images[rows], self.probabilities[rows], self.lines[rows])
+
+
+class Page(NamedTuple):
+    """A picture, upright, and what was read in it: all its tables, or the digits of a page without one."""
+
+    picture: Picture
+    tables: list[tuple[Table, Digits]]
+    digits: Digits  # those of the tables, one table after the other, or those of the plain page
+
+
+def read(picture: Picture, members: list[keras.Model], reference: Labelled, *, may_turn: bool = True) -> Page:
+    """The tables of a picture, or the digits on it if there is none; InputError if there is nothing to read."""
+    tables = table.find_tables(picture)
+    if not tables:
+        found = scan.find_digits(picture)
+        digits = _choose(found, ensemble.average(found.images, members))
+        return Page(picture, [], doubt_strange(digits, reference))
+    candidates = [_in_cells(one) for one in tables]
+    turns = _quarter_turns(np.concatenate([one.images for one in candidates]), members[0]) if may_turn else 0
+    if turns:
+        return read(np.ascontiguousarray(np.rot90(picture, turns)), members, reference, may_turn=False)
+    digits_of = [_read_cells(found, members) for found in candidates]
+    return Page(picture, list(zip(tables, digits_of, strict=True)), _concatenate(digits_of))
+
+
+def cells_of(read_table: tuple[Table, Digits]) -> list[tuple[Cell, Digits]]:
+    """Each cell of a table with its digits."""
+    one, digits = read_table
+    return [(cell, Digits(*(part[digits.lines == number] for part in digits))) for number, cell in enumerate(one.cells)]
+
+
+def doubt_strange(digits: Digits, reference: Labelled) -> Digits:
+    """The digits, unsure where they resemble no labelled image of the class: that may be a letter, a box, a scribble.
+
+    Half of their probability is spread over all classes.
+    """
+    probabilities = digits.probabilities.copy()
+    for row in np.flatnonzero(probabilities.max(axis=1) >= SURE):
+        known = reference.images[reference.labels == probabilities[row].argmax()]
+        if neighbours.nearest_distance(digits.images[row : row + 1], known) > MAX_DISTANCE:
+            probabilities[row] = (probabilities[row] + 1 / DIGITS) / 2
+    return digits._replace(probabilities=probabilities)
+
+
+def _choose(found: Candidates, probabilities: Probabilities, holds_one: bool = False) -> Digits:
+    rows = segment.choose(found, probabilities, holds_one)
+    return Digits(found.boxes, found.images, probabilities, found.lines).take(rows)
+
+
+def _in_cells(one: Table) -> Candidates:
+    """What may be digits in a table's cells; the number of a line is that of its cell."""
+    parts = [
+        part._replace(boxes=np.tile(_bounds(cell), (len(part.boxes), 1)))
+        for number, cell in enumerate(one.cells)
+        if not cell.is_blank and (part := scan.find_in_cell(cell.ink, number))
+    ]
+    if not parts:
+        none = np.zeros((0, SIDE, SIDE), np.uint8)
+        return Candidates(np.zeros((0, 4), int), none, np.zeros(0, int), np.zeros((0, 2), int), np.zeros(0))
+    return Candidates(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _bounds(cell: Cell) -> np.ndarray:
+    return np.concatenate([np.floor(cell.box.min(axis=0)), np.ceil(cell.box.max(axis=0))]).astype(np.int64)
+
+
+def _read_cells(found: Candidates, members: list[keras.Model]) -> Digits:
+    probabilities = ensemble.average(found.images, members) if len(found.images) else np.zeros((0, DIGITS))
+    digits = _choose(found, probabilities)
+    holds_one = len(digits.lines) > 0 and (np.unique(digits.lines, return_counts=True)[1] == 1).mean() >= MOSTLY
+    return _choose(found, probabilities, holds_one=True) if holds_one else digits
+
+
+def _quarter_turns(images: Images, model: keras.Model) -> int:
+    """By how many quarter turns against the clock the page is to be turned: where its digits are likeliest."""
+    if len(images) < TURN_LEAST:
+        return 0
+    sample = images[np.linspace(0, len(images) - 1, min(TURN_SAMPLE, len(images))).astype(int)]
+    turned = np.concatenate([np.rot90(sample, turns, axes=(1, 2)) for turns in range(4)])
+    likelihoods = np.log(ensemble.predict_proba(model, turned).max(axis=1)).reshape(4, len(sample)).mean(axis=1)
+    best = int(np.argmax(likelihoods))
+    return best if likelihoods[best] > likelihoods[0] + TURN_GAIN else 0
+
+
+def _concatenate(parts: list[Digits]) -> Digits:
+    return Digits(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))

@@ -1,0 +1,148 @@
+"""What was read on a page, for a person, a spreadsheet or a program: as text, CSV, JSON or a picture."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from handwriting.pages import reading
+from handwriting.pages.reading import SURE, Digits, Page
+from handwriting.pages.table import Cell
+
+ALTERNATIVES = 2  # named beside an unsure prediction
+COLUMNS = ("row", "column", "digits", "probability", "unsure", "table", "image")
+
+
+class Reading(NamedTuple):
+    """A page of a file, and what was read on it."""
+
+    name: str  # the file's, and the page's number if it has several
+    page: Page
+
+
+def as_text(one: Reading, classes: Sequence[str]) -> str:
+    """The tables; or the digits in a line, then a line for each, with its probability, and what else it may be."""
+    lines: list[str] = []
+    for number, read_table in enumerate(one.page.tables, start=1):
+        cells = reading.cells_of(read_table)
+        unsure = sum(_is_unsure(digits) for _, digits in cells)
+        filled = sum(len(digits.images) > 0 for _, digits in cells)
+        name = one.name if len(one.page.tables) == 1 else f"{one.name}, table {number}"
+        lines.append(
+            f"{name}: {read_table[0].rows} × {read_table[0].columns} cells, {filled} filled, {unsure} unsure (?)"
+        )
+        lines += _as_grid(cells, classes)
+    if one.page.tables:
+        return "\n".join(lines)
+    probabilities = one.page.digits.probabilities
+    lines.append(f"{one.name}: {_text(one.page.digits, classes)}")
+    for row in probabilities:
+        line = f"  {classes[row.argmax()]}  {100 * row.max():5.1f} %"
+        if row.max() < SURE:
+            others = np.argsort(-row, kind="stable")[1 : 1 + ALTERNATIVES]
+            line += "  unsure: or " + ", ".join(f"{classes[digit]} ({100 * row[digit]:.1f} %)" for digit in others)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _as_grid(cells: list[tuple[Cell, Digits]], classes: Sequence[str]) -> list[str]:
+    """A line for each row, the cells between bars and below each other."""
+    texts = {(cell.row, cell.column): _text(digits, classes) + "?" * _is_unsure(digits) for cell, digits in cells}
+    rows, columns = (1 + max(position[axis] for position in texts) for axis in (0, 1))
+    width = max(map(len, texts.values()))
+    return [
+        "  |" + "|".join(f"{texts.get((row, column), ''):<{width}}" for column in range(columns)) + "|"
+        for row in range(rows)
+    ]
+
+
+def _text(digits: Digits, classes: Sequence[str]) -> str:
+    separator = "" if max(map(len, classes)) == 1 else ", "
+    return separator.join(classes[digit] for digit in digits.probabilities.argmax(axis=1))
+
+
+def _is_unsure(digits: Digits) -> bool:
+    return bool((digits.probabilities.max(axis=1) < SURE).any())
+
+
+def as_csv(readings: Sequence[Reading], classes: Sequence[str]) -> str:
+    """A line for each cell, or for each digit of a page without a table; blank cells have no digits."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for one in readings:
+        for number, rows in enumerate(_tables(one), start=1):
+            for row, column, digits in rows:
+                top = digits.probabilities.max(axis=1)
+                probability = f"{top.prod():.4f}" if len(top) else ""
+                unsure = str(_is_unsure(digits)).lower()
+                writer.writerow([row, column, _text(digits, classes), probability, unsure, number, one.name])
+    return file.getvalue()
+
+
+def _tables(one: Reading) -> Iterator[list[tuple[int, int, Digits]]]:
+    """Rows and columns from 1 with what stands there; of a plain page, its lines and the digits in them."""
+    for read_table in one.page.tables:
+        yield [(cell.row + 1, cell.column + 1, digits) for cell, digits in reading.cells_of(read_table)]
+    if not one.page.tables:
+        digits = one.page.digits
+        columns = [int((digits.lines[: place + 1] == line).sum()) for place, line in enumerate(digits.lines)]
+        yield [
+            (int(line) + 1, column, digits.take(np.array([place])))
+            for place, (line, column) in enumerate(zip(digits.lines, columns, strict=True))
+        ]
+
+
+def describe(one: Reading, classes: Sequence[str]) -> dict:
+    """All there is to know: boxes are left, top, right and bottom, as fractions of the picture's width and height.
+
+    A digit of a table has the number of the table and its row and column, from 1; its box is the cell's.
+    """
+    page = one.page
+    places: list[dict] = [{} for _ in page.digits.images]
+    if page.tables:
+        places = [
+            {"table": number, "row": one_table.cells[line].row + 1, "column": one_table.cells[line].column + 1}
+            for number, (one_table, digits) in enumerate(page.tables, start=1)
+            for line in digits.lines.tolist()
+        ]
+    scale = np.tile(page.picture.shape[::-1], 2)
+    result: dict = {"image": one.name}
+    if page.tables:
+        result["tables"] = [
+            {"rows": one_table.rows, "columns": one_table.columns, "cells": len(one_table.cells)}
+            for one_table, _ in page.tables
+        ]
+    result["digits"] = [
+        place
+        | {
+            "class": classes[row.argmax()],
+            "probability": round(float(row.max()), 4),
+            "unsure": bool(row.max() < SURE),
+            "box": (box / scale).round(4).tolist(),
+            "probabilities": dict(zip(classes, row.astype(float).round(4).tolist(), strict=True)),
+        }
+        for place, box, row in zip(places, page.digits.boxes, page.digits.probabilities, strict=True)
+    ]
+    return result
+
+
+def show(one: Reading, classes: Sequence[str], path: Path) -> None:
+    """Draw the picture and what was read; of a plain page also its digits as the networks saw them."""
+    from stages.digits.report import drawing  # here: it takes a second, and text needs none
+
+    page = one.page
+    if page.tables:
+        cells = [pair for read_table in page.tables for pair in reading.cells_of(read_table)]
+        boxes = np.stack([cell.box for cell, _ in cells])
+        names = [_text(digits, classes) for _, digits in cells]
+        figure = drawing.table(page.picture, boxes, names, [_is_unsure(digits) for _, digits in cells])
+    else:
+        names = [classes[digit] for digit in page.digits.probabilities.argmax(axis=1)]
+        figure = drawing.prediction(
+            page.picture, page.digits.boxes, page.digits.images, page.digits.probabilities, names, SURE
+        )
+    drawing.save(figure, path)

@@ -1,0 +1,216 @@
+"""A picture whose rulings run along its rows and columns -> its tables and boxes: where their lines cross."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from handwriting.pages.lines import (
+    MARGIN,
+    MIN_CELL,
+    MIN_CONTRAST,
+    OPEN,
+    RULED,
+    Lines,
+    find_crossings,
+    find_lines,
+    measure_evidence,
+    measure_ridge,
+)
+from handwriting.pages.marks import Ink
+
+PIECE = 1 / 70  # of the longer side: a piece of ruling is at least that long, and SHORTEST pixels
+SHORTEST = 14
+NOISE_LEVELS = 4  # standard deviations of the paper that a ruling must exceed
+FAINT = 0.35  # the same of one that must be there
+AS_DARK = 0.5  # as most of its line a side must be: thick lines and hairlines meet in a table
+WHOLE = 0.8  # of the cells along an edge have three sides or four
+CLOSE = 4  # pixels between the parts of a table
+
+Region = tuple[int, int, int, int]  # left, top, right and bottom
+Ridges = tuple[Ink, Ink]  # of a region, for lines across, and of its transpose, for lines down
+
+
+class Lattice(NamedTuple):
+    """The crossings of a table's lines, and which of the cells between them have sides."""
+
+    corners: npt.NDArray[np.float64]  # (rows + 1, columns + 1, 2), x and y
+    sides: npt.NDArray[np.int64]  # (rows, columns), of each cell, that are ruled: 0 to 4
+
+    @property
+    def closed(self) -> npt.NDArray[np.bool_]:
+        """Which of the cells (rows, columns) are some."""
+        return self.sides >= 2
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the outermost cells are ruled all around, but for some sides."""
+        outermost = (self.sides[0], self.sides[-1], self.sides[:, 0], self.sides[:, -1])
+        return min((sides >= 3).mean() for sides in outermost) >= WHOLE
+
+
+def find_lattices(ink: Ink) -> list[Lattice]:
+    """The tables and boxes, in no order."""
+    padded = cv2.copyMakeBorder(ink, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=0)
+    lattices = []
+    for region in _regions(ink):
+        lattice = _lattice(padded, region)
+        if lattice is not None:  # now without the text beside it, which hides faint lines, and with what was cut off
+            lattice = _lattice(padded, _bounds(lattice)) or lattice
+            wider = _lattice(padded, _bounds(lattice, 1))
+            lattices.append(wider if wider is not None and _completes(wider, lattice) else lattice)
+    return lattices
+
+
+def _completes(wider: Lattice, lattice: Lattice) -> bool:
+    """Whether the wider one is the same with a line more, or a few: at most one on each side."""
+    more = np.subtract(wider.sides.shape, lattice.sides.shape)
+    return wider.is_whole and wider.closed.sum() > lattice.closed.sum() and bool(((more >= 0) & (more <= 2)).all())
+
+
+def _bounds(lattice: Lattice, cells: int = 0) -> Region:
+    """The box of a lattice, and of that many more cells on each side."""
+    (left, top), (right, bottom) = (
+        getattr(lattice.corners.reshape(-1, 2), end)(axis=0).round().astype(int) for end in ("min", "max")
+    )
+    rows, columns = lattice.closed.shape
+    across, down = (cells * (right - left) // columns, cells * (bottom - top) // rows)
+    return left - across, top - down, right + 1 + across, bottom + 1 + down
+
+
+def _regions(ink: Ink) -> list[Region]:
+    """The left, top, right and bottom of each set of rulings that cross: at least two across and two down."""
+    length = max(SHORTEST, round(max(ink.shape) * PIECE))
+    (_, across, across_stats, _), (_, down, down_stats, _) = (
+        cv2.connectedComponentsWithStats(mask, connectivity=8) for mask in _pieces(ink, length)
+    )
+    wide = cv2.dilate(across.astype(np.float32), np.ones((5, 5), np.uint8)).astype(np.int64)
+    meet = (wide > 0) & (down > 0)
+    pairs = np.unique(np.stack([wide[meet], down[meet]], axis=1), axis=0)
+    while True:  # a text's line touches a frame once; a letter's stroke, none
+        lonely = np.zeros(len(pairs), dtype=bool)
+        for side in pairs.T:
+            lonely |= np.bincount(side)[side] < 2
+        if not lonely.any():
+            break
+        pairs = pairs[~lonely]
+    if not len(pairs):
+        return []
+    n = len(across_stats)
+    graph = sparse.coo_array((np.ones(len(pairs)), (pairs[:, 0], n + pairs[:, 1])), shape=[n + len(down_stats)] * 2)
+    _, groups = sparse.csgraph.connected_components(graph, directed=False)
+    regions: list[Region] = []
+    for group in np.unique(groups[pairs[:, 0]]):
+        members = pairs[groups[pairs[:, 0]] == group]
+        rows, columns = across_stats[np.unique(members[:, 0])], down_stats[np.unique(members[:, 1])]
+        left, top = int(columns[:, 0].min()), int(rows[:, 1].min())
+        right, bottom = int((columns[:, 0] + columns[:, 2]).max()), int((rows[:, 1] + rows[:, 3]).max())
+        if min(right - left, bottom - top) >= length:
+            regions.append((left, top, right, bottom))
+    return _merge(regions)
+
+
+def _merge(regions: list[Region]) -> list[Region]:
+    """Regions that touch as one: a broken line leaves the parts of a table apart."""
+    merged: list[Region] = []
+    for region in regions:
+        while other := next((other for other in merged if _touch(region, other)), None):
+            merged.remove(other)
+            (left, top), (right, bottom) = map(min, region[:2], other[:2]), map(max, region[2:], other[2:])
+            region = (left, top, right, bottom)
+        merged.append(region)
+    return merged
+
+
+def _touch(a: Region, b: Region) -> bool:
+    return all(max(a[axis], b[axis]) <= min(a[axis + 2], b[axis + 2]) + CLOSE for axis in (0, 1))
+
+
+def _pieces(ink: Ink, length: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Where there is a piece of ruling across, and where there is one down."""
+    masks = []
+    for part in (ink, ink.T):
+        smooth = cv2.blur(part, (length // 2, 1))
+        high = cv2.GaussianBlur(smooth, (1, 5), sigmaX=0.1, sigmaY=0.8) - cv2.blur(smooth, (1, 2 * length + 1))
+        dark = (high > max(NOISE_LEVELS * _noise(high), MIN_CONTRAST)).astype(np.uint8)
+        thick = cv2.dilate(dark, np.ones((3, 1), np.uint8))
+        masks.append(cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, length), np.uint8)))
+    return masks[0], np.ascontiguousarray(masks[1].T)
+
+
+def _noise(values: np.ndarray) -> float:
+    """The standard deviation of the paper, if a quarter of the values are its alone."""
+    return float(np.quantile(np.abs(values - np.median(values)), 0.25)) / 0.3186
+
+
+def _lattice(padded: Ink, box: Region) -> Lattice | None:
+    """The lattice in a box of the picture, which has a margin here but not in the result."""
+    left, top, right, bottom = np.array(box).clip(0)
+    region = padded[top : bottom + 2 * MARGIN, left : right + 2 * MARGIN]
+    rows, columns = find_lines(region), find_lines(region.T)
+    ridges = measure_ridge(region), measure_ridge(region.T)
+    rows, columns = _ruled_lines(ridges, rows, columns)
+    if len(rows) < 2 or len(columns) < 2:
+        return None
+    rows, columns = _complete(region, rows), _complete(region.T, columns)
+    corners = find_crossings(rows, columns, region.shape)
+    across, down = _ruled_sides(ridges, corners)
+    n_sides = across[:-1].astype(int) + across[1:] + down[:, :-1] + down[:, 1:]
+    return Lattice(corners + np.array([left, top]) - MARGIN, n_sides)
+
+
+def _ruled_lines(ridges: Ridges, rows: Lines, columns: Lines) -> tuple[Lines, Lines]:
+    """Without the lines that aren't ruled between the others: a text's, or a column's of digits."""
+    while len(rows) >= 2 and len(columns) >= 2:
+        across, down = _ruled_sides(ridges, find_crossings(rows, columns, ridges[0].shape))
+        of_rows, of_columns = across.mean(axis=1), down.mean(axis=0)
+        of_rows[[0, -1]] = np.minimum(of_rows[[0, -1]], down[[0, -1]].mean(axis=1))  # no cells behind it
+        of_columns[[0, -1]] = np.minimum(of_columns[[0, -1]], across[:, [0, -1]].mean(axis=0))
+        if min(of_rows.min(), of_columns.min()) >= RULED:
+            break
+        if of_rows.min() < of_columns.min():
+            rows = np.delete(rows, of_rows.argmin(), axis=0)
+        else:
+            columns = np.delete(columns, of_columns.argmin(), axis=0)
+    return rows, columns
+
+
+def _complete(region: Ink, lines: Lines) -> Lines:
+    """With the faint lines of a regular ruling: they are looked for where there should be some."""
+    gaps = np.diff(lines.mean(axis=1))
+    unit = float(np.median(gaps[gaps < 1.3 * gaps.min()]))
+    parts = np.round(gaps / unit).astype(int)
+    if (np.abs(gaps / unit - parts) > 0.2).any() or parts.max() == 1 or unit < 2 * MIN_CELL:
+        return lines
+    evidence = measure_evidence(region, lines.shape[1], FAINT)
+    completed = [lines[0]]
+    for before, after, n_parts in zip(lines[:-1], lines[1:], parts, strict=True):
+        for part in range(1, n_parts):
+            expected = before + (after - before) * part / n_parts
+            reach = round(0.12 * unit)
+            window = np.round(expected).astype(int) + np.arange(-reach, reach + 1)[:, None]
+            dark = np.take_along_axis(evidence, window.clip(0, len(evidence) - 1), axis=0).mean(axis=1)
+            if dark.max() > 0:
+                completed.append(expected + int(dark.argmax()) - reach)
+        completed.append(after)
+    return np.array(completed)
+
+
+def _ruled_sides(ridges: Ridges, corners: np.ndarray) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which sides of the cells are ruled: those across (rows + 1, columns), and those down (rows, columns + 1)."""
+    return _sides(ridges[0], corners), _sides(ridges[1], corners.swapaxes(0, 1)[..., ::-1]).T
+
+
+def _sides(ridge: Ink, corners: np.ndarray) -> npt.NDArray[np.bool_]:
+    """Which of the sides of cells along the lines across (lines, pieces) are ruled."""
+    part = np.linspace(0.12, 0.88, 24)[:, None]
+    points = corners[:, :-1, None] * (1 - part) + corners[:, 1:, None] * part  # (lines, pieces, 24, 2)
+    x, y = np.moveaxis(points.round().astype(int), -1, 0)
+    best = np.full(x.shape, -1.0)
+    for off in range(-2, 3):
+        inside = ridge[(y + off).clip(0, ridge.shape[0] - 1), x.clip(0, ridge.shape[1] - 1)]
+        np.maximum(best, inside, out=best)
+    dark = np.quantile(best, 2 * OPEN, axis=-1)
+    return dark > np.maximum(MIN_CONTRAST / 2, AS_DARK * np.median(dark, axis=1, keepdims=True))

@@ -1,0 +1,154 @@
+"""A picture of handwritten digits -> what may be digits, each as MNIST's would look: found, cut out, scaled, centred.
+
+MNIST's form: light ink on black, the longest side of the ink 20 pixels, its centre of mass on pixel 14, its peak 255.
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy import ndimage
+
+from handwriting.pages import marks, segment
+from handwriting.pages.marks import Ink, Labels, Mark
+from handwriting.pages.picture import Picture
+from handwriting.pages.segment import Candidates
+from stages.digits.base.dataset import SIDE
+from stages.digits.base.errors import InputError
+
+MAX_SIDE = 1200  # pixels: larger pictures are made smaller
+BOX = 20  # pixels: the longest side of a digit's ink
+CENTRE = 14.0  # the pixel of its centre of mass; with 13.5, most of MNIST would move
+FAINT = 64 / 255  # of the peak: fainter ink is blur or noise
+OVERVIEW_SIDE = 32  # pixels of the small copy that shows the paper
+BLACK = 10  # of 255: a darker board says nothing about the light
+NOISE_LEVELS = 4  # standard deviations of the paper that ink must exceed
+MIN_CONTRAST = 0.08  # of the paper's brightness: what differs less is no ink
+MIN_HEIGHT = 6  # pixels of a digit
+CELL_FAINT = 0.3  # of a cell's darkest ink
+CELL_HEIGHT = 0.15  # of a cell with its margin: what isn't as high is no digit
+DASH = 0.2  # of the tallest mark in a cell, its height or width: smaller marks are dirt
+MAX_PARTS = 1000  # connected parts of the ink
+
+
+def find_digits(picture: Picture) -> Candidates:
+    """What may be digits in a picture, dark on light or light on dark; InputError if there is nothing."""
+    for image in (picture, 255 - picture):
+        if is_mnist_form(image):
+            rows, columns = np.nonzero(image)
+            box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            return Candidates(np.array([box]), image[None], np.array([0]), np.array([[0, 1]]), np.array([0.0]))
+    scale = min(1.0, MAX_SIDE / max(picture.shape))
+    if scale < 1:
+        small = Image.fromarray(picture)
+        small.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX)
+        picture = np.asarray(small)
+    ink = measure_ink(picture)
+    labels, found = marks.label(_mask(ink))
+    if len(found) > MAX_PARTS:
+        raise InputError(f"found {len(found):,} marks, expected a few digits on plain paper")
+    joined = marks.join(_inside(labels, found))
+    tallest = max((mark.height for mark in joined), default=0)
+    if tallest < MIN_HEIGHT:
+        raise InputError("no digit found; expected dark digits on light paper, or light ones on dark")
+    lines = marks.in_lines([mark for mark in joined if mark.height >= max(MIN_HEIGHT, segment.SMALLEST * tallest)])
+    candidates = find_candidates(ink, labels, lines)
+    return candidates._replace(boxes=np.round(candidates.boxes / scale).astype(np.int64))
+
+
+def find_in_cell(ink: Ink, number: int) -> Candidates | None:
+    """What may be digits in a table's cell, whose paper is 0; None if there are only dots and dashes.
+
+    `number` is that of the line.
+    """
+    labels, found = marks.label(ink > CELL_FAINT * ink.max())
+    joined = marks.join(found)
+    tallest = max((mark.height for mark in joined), default=0)
+    if tallest < max(MIN_HEIGHT, CELL_HEIGHT * len(ink)):
+        return None
+    line = [mark for mark in joined if max(mark.height, mark.width) >= DASH * tallest]
+    candidates = find_candidates(ink, labels, [sorted(line, key=lambda mark: mark.left)])
+    return candidates._replace(lines=candidates.lines + number)
+
+
+def find_candidates(ink: Ink, labels: Labels, lines: list[list[Mark]]) -> Candidates:
+    """All that may be a digit among the marks of lines."""
+    boxes, images, numbers, spans, costs = [], [], [], [], []
+    for number, line in enumerate(lines):
+        for span in segment.find_spans(np.array([mark[1:] for mark in line])):
+            boxes.append(span.box)
+            images.append(normalise(marks.cut(ink, labels, marks.union(line[span.first : span.end]))))
+            numbers.append(number)
+            spans.append((span.first, span.end))
+            costs.append(span.cost)
+    return Candidates(np.array(boxes), np.stack(images), np.array(numbers), np.array(spans), np.array(costs))
+
+
+def is_mnist_form(picture: Picture) -> bool:
+    """Whether the picture needs no normalising: all of MNIST is in this form."""
+    if picture.shape != (SIDE, SIDE) or picture.max() < 254:
+        return False
+    rows, columns = np.nonzero(picture)
+    longest = max(np.ptp(rows), np.ptp(columns)) + 1
+    centre = np.array(ndimage.center_of_mass(picture))
+    return bool(BOX - 1 <= longest <= BOX and (np.abs(centre - CENTRE) <= 0.51).all())
+
+
+def normalise(ink: Ink) -> npt.NDArray[np.uint8]:
+    """The ink of one digit -> an image (28, 28) in MNIST's form."""
+    ink = np.where(ink < FAINT * ink.max(), 0, ink) / ink.max()
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width = (max(1, round(BOX * side / max(ink.shape))) for side in ink.shape)
+    small = Image.fromarray((255 * ink).round().astype(np.uint8)).resize((width, height), Image.Resampling.LANCZOS)
+    pixels = np.asarray(small, dtype=np.float64)
+    pixels *= 255 / pixels.max()
+    top, left = (
+        int(np.clip(round(CENTRE - centre), 0, SIDE - side))
+        for centre, side in zip(ndimage.center_of_mass(pixels), pixels.shape, strict=True)
+    )
+    image = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    image[top : top + height, left : left + width] = pixels.round()
+    return image
+
+
+def measure_ink(picture: Picture) -> Ink:
+    """How much darker each pixel is than the paper there, or lighter than the board: uneven light is divided out."""
+    overview = Image.fromarray(picture)
+    overview.thumbnail((OVERVIEW_SIDE, OVERVIEW_SIDE), Image.Resampling.BOX)
+    small = np.asarray(overview, dtype=np.float32)
+    window = min(small.shape)
+    difference = small - ndimage.median_filter(small, size=max(3, 3 * window // 4))
+    light_ink = (difference**3).sum() > 0  # the few pixels that differ most are lighter
+    brightness = np.float32(picture)
+    if light_ink:
+        brightness, small = 255 - brightness, 255 - small
+    paper = ndimage.percentile_filter(small, 85, size=max(3, 2 * window // 5))
+    paper = ndimage.gaussian_filter(paper, window / 10)
+    height, width = picture.shape
+    paper = np.asarray(Image.fromarray(paper).resize((width, height), Image.Resampling.BILINEAR))
+    ink = 1 - brightness / np.maximum(paper, 1)
+    board = 255 - paper
+    if light_ink and board.min() >= BLACK:  # where little light falls, chalk is as much darker as the board
+        ink *= board.mean() / board
+    return ink
+
+
+def _mask(ink: Ink) -> npt.NDArray[np.bool_]:
+    """Where there is ink: above Otsu's threshold and above the paper's noise."""
+    smooth = ndimage.gaussian_filter(ink, max(ink.shape) / 800)
+    middle = np.median(smooth)
+    noise = 1.4826 * np.median(np.abs(smooth - middle))  # the standard deviation, of a normal distribution
+    levels = (255 * smooth.clip(0, 1)).astype(np.uint8)
+    otsu = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0] + 1
+    return smooth > max(otsu / 255, middle + NOISE_LEVELS * noise, MIN_CONTRAST)
+
+
+def _inside(labels: Labels, found: list[Mark]) -> list[Mark]:
+    """Without the marks along the picture's edge: table, shadow, frame."""
+    along = [
+        max(np.count_nonzero(edge == mark.parts[0]) / len(edge) for edge in (labels[0], labels[-1], *labels.T[[0, -1]]))
+        for mark in found
+    ]
+    inside = [mark for mark, fraction in zip(found, along, strict=True) if fraction <= 0.5]
+    return inside or found

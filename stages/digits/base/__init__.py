@@ -1,0 +1,1 @@
+"""What every stage needs: paths, arrays and folds, params.yaml, errors, whole files."""

@@ -1,0 +1,192 @@
+"""The arrays in memory and on disk, the folds, and the paths they are stored at."""
+
+import hashlib
+import io
+import zipfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.digits.base import files
+from stages.digits.base.errors import InputError
+
+DIGITS = 10
+SIDE = 28  # pixels
+LABELLED = Path("data/prepared/labelled.npz")
+UNLABELLED = Path("data/prepared/unlabelled.npz")
+MODELS = Path("data/models")
+RERUN = "run `dvc repro`"
+
+
+Images = npt.NDArray[np.uint8]  # (n, 28, 28), ink 0–255
+Labels = npt.NDArray[np.uint8]  # (n,), 0–9
+Folds = npt.NDArray[np.uint8]  # (n,), 0 to folds-1
+Weights = npt.NDArray[np.uint8]  # (n,), 0 for Kaggle's rows; 1 + how often an own row is trained on in an epoch
+Rows = npt.NDArray[np.int64]  # (n,), positions in another array
+Probabilities = npt.NDArray[np.floating]  # (n, 10), each row sums to 1
+
+
+class Labelled(NamedTuple):
+    """The labelled images, each assigned to one fold."""
+
+    images: Images
+    labels: Labels
+    folds: Folds
+    own: Weights | None = None  # None if all rows are Kaggle's
+
+    @property
+    def is_own(self) -> npt.NDArray[np.bool_]:
+        """Mask (n,) of one's own rows."""
+        return np.zeros(len(self.labels), dtype=bool) if self.own is None else self.own > 0
+
+    def known(self) -> "Labelled":
+        """The rows that may be learned from: all but own ones of weight 0, which are only evaluated."""
+        return self if self.own is None else self.subset(self.own != 1)
+
+    def subset(self, rows: Rows | npt.NDArray[np.bool_]) -> "Labelled":
+        """Those rows, by position or mask."""
+        own = None if self.own is None else self.own[rows]
+        return Labelled(self.images[rows], self.labels[rows], self.folds[rows], own)
+
+
+class Split(NamedTuple):
+    """A member's rows of `Labelled`, each row in exactly one part."""
+
+    train: Rows  # own ones as often as their weight says
+    validation: Rows  # for early stopping
+    held_out: Rows  # for `evaluate` only
+
+
+def assign_folds(labels: Labels, folds: int, seed: int) -> Folds:
+    """The fold of each row, stratified: every digit is spread evenly over the folds.
+
+    InputError if a digit has fewer than two rows per fold.
+    """
+    from sklearn.model_selection import StratifiedKFold  # here: it takes two seconds, and most need only the arrays
+
+    counts = np.bincount(labels, minlength=DIGITS)
+    rarest = int(counts.argmin())
+    if counts[rarest] < 2 * folds:
+        raise InputError(
+            f"train.csv: label {rarest}: found {counts[rarest]} rows, "
+            f"expected at least {2 * folds}, two for each of the {folds} folds (prepare.folds in params.yaml)"
+        )
+    splitter = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
+    assigned = np.empty(len(labels), dtype=np.uint8)
+    for fold, (_, held_out) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
+        assigned[held_out] = fold
+    return assigned
+
+
+def add_own(labelled: Labelled, images: Images, labels: Labels, weight: int, folds: int, seed: int) -> Labelled:
+    """`labelled`, then one's own rows, to be trained on `weight` times in an epoch.
+
+    Few as they may be, each digit is spread evenly over the folds.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    own_folds = np.empty(len(labels), dtype=np.uint8)
+    own_folds[order] = np.arange(len(labels)) % folds
+    return Labelled(
+        np.concatenate([labelled.images, images]),
+        np.concatenate([labelled.labels, labels]),
+        np.concatenate([labelled.folds, own_folds]),
+        np.repeat(np.array([0, 1 + weight], dtype=np.uint8), [len(labelled.labels), len(labels)]),
+    )
+
+
+def held_out_rows(labelled: Labelled, member: int) -> npt.NDArray[np.bool_]:
+    """Mask (n,) of the images that the member, counted from 0, never sees: one fold each, cyclically."""
+    return labelled.folds == member % (int(labelled.folds.max()) + 1)
+
+
+def split(labelled: Labelled, member: int, validation_fraction: float, seed: int) -> Split:
+    """The member's rows; validation is a stratified fraction of Kaggle's rows outside its fold.
+
+    So Kaggle's rows are split alike with and without own ones, which are all trained on.
+    """
+    from sklearn.model_selection import train_test_split  # here: as above
+
+    held_out = held_out_rows(labelled, member)
+    remaining = np.flatnonzero(~held_out & ~labelled.is_own)
+    train, validation = train_test_split(
+        remaining,
+        test_size=max(DIGITS, round(validation_fraction * len(remaining))),
+        stratify=labelled.labels[remaining],
+        random_state=seed + member,
+    )
+    if labelled.own is not None:
+        own = np.flatnonzero(~held_out & labelled.is_own)
+        train = np.concatenate([train, np.repeat(own, labelled.own[own] - 1)])
+    return Split(np.sort(train), np.sort(validation), np.flatnonzero(held_out))
+
+
+def fingerprints(images: Images) -> npt.NDArray[np.uint64]:
+    """A hash (n,) of each image: equal images have equal ones."""
+    digests = (hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in images)
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)
+
+
+def save_labelled(path: Path, labelled: Labelled) -> None:
+    _save(path, {name: array for name, array in labelled._asdict().items() if array is not None})
+
+
+def load_labelled(path: Path) -> Labelled:
+    """The labelled images; InputError if the file holds anything else."""
+    labelled = Labelled(**_load(path, ("images", "labels", "folds"), optional="own"))
+    if labelled.labels.max(initial=0) >= DIGITS:
+        raise InputError(f"{path}: found label {labelled.labels.max()}, expected 0 to 9; {RERUN}")
+    return labelled
+
+
+def save_unlabelled(path: Path, images: Images) -> None:
+    """Save the images in the order of test.csv."""
+    _save(path, {"images": images})
+
+
+def _save(path: Path, arrays: dict[str, npt.NDArray[np.uint8]]) -> None:
+    """An .npz file, of the same bytes on every Python.
+
+    `np.savez` makes all entries ZIP64, whose headers Python 3.11.2 writes in another way than 3.11.7.
+    """
+    with files.atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.save(content, array)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
+
+
+def load_unlabelled(path: Path) -> Images:
+    """The images in the order of test.csv; InputError if the file holds anything else."""
+    return _load(path, ("images",))["images"]
+
+
+def _load(path: Path, names: tuple[str, ...], optional: str = "") -> dict[str, npt.NDArray[np.uint8]]:
+    """The arrays of a file that `prepare` wrote: as many images as labels and folds, all uint8."""
+    try:
+        with path.open("rb") as file, np.load(file) as stored:  # np.load leaves a damaged file open
+            names += (optional,) * (optional in stored)
+            arrays = {name: stored[name] for name in names}
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; {RERUN}") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged: {error}; {RERUN}") from None
+    shapes = {name: array.shape for name, array in arrays.items()}
+    expected = {name: (len(arrays["images"]), *((SIDE, SIDE) if name == "images" else ())) for name in names}
+    if shapes != expected or any(array.dtype != np.uint8 for array in arrays.values()):
+        kinds = {name: f"{array.shape} {array.dtype}" for name, array in arrays.items()}
+        raise InputError(f"{path}: found {kinds}, expected {expected}, all uint8; {RERUN}")
+    return arrays
+
+
+def model_path(member: int) -> Path:
+    """The path of a member's model; members count from 0."""
+    return MODELS / f"member-{member:02d}.keras"
+
+
+def model_paths() -> list[Path]:
+    """The paths of the members' models, in order."""
+    return sorted(MODELS.glob("*.keras"))

@@ -1,0 +1,1 @@
+"""Keras on one thread of a CPU, the network, and the geometry of its input."""

@@ -1,0 +1,1 @@
+"""Members -> probabilities: test-time augmentation, average, k-NN."""

@@ -1,5 +1,0 @@
-"""`handwriting.predict` under its old name."""
-
-import sys
-
-sys.exit("moved: python -m handwriting.predict")

@@ -1,0 +1,139 @@
+"""Ruled tables and rows of boxes: their cells are found, and what is written in them, without the ruling."""
+
+import cv2
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from benchmarks.drawn import forms, strokes
+from handwriting.pages import scan, table
+
+
+def random(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def assert_found(form: forms.Form, found: table.Table) -> None:
+    """Every cell is where it is, and blank where nothing was written."""
+    rows, columns = len(form.texts), len(form.texts[0])
+    assert (found.rows, found.columns, len(found.cells)) == (rows, columns, rows * columns)
+    assert [(cell.row, cell.column) for cell in found.cells] == list(np.ndindex(rows, columns))
+    size = np.hypot(*(form.centres[0, 1] - form.centres[0, 0]))
+    for cell in found.cells:
+        off = np.hypot(*(cell.box.mean(axis=0) - form.centres[cell.row, cell.column]))
+        assert off < 0.1 * size
+        assert cell.is_blank == (form.texts[cell.row][cell.column] == "")
+
+
+@pytest.mark.parametrize("line", [1, 3, 7])
+@pytest.mark.parametrize("tilt", [-3.5, 0, 3.5])
+def test_a_tilted_table_is_found_whatever_its_lines(line, tilt):
+    form = forms.scan(4, 6, [forms.drawn], random(), tilt=(tilt, tilt), line=line)
+    [found] = table.find_tables(form.picture)
+    assert_found(form, found)
+
+
+@pytest.mark.parametrize("seed", [6, 8, 10, 112, 116, 118, 120, 126])
+def test_a_photo_of_a_newspapers_grid_is_found_beside_its_text(seed):
+    form = forms.photo([forms.printed, forms.drawn], random(seed))
+    [found] = table.find_tables(form.picture)
+    assert_found(form, found)
+
+
+def test_a_line_that_was_missed_at_the_edge_of_a_bent_grid_is_found():
+    form = forms.photo([forms.drawn, forms.printed], random(120))
+    [found] = table.find_tables(form.picture)
+    assert_found(form, found)
+
+
+def test_a_table_on_a_blackboard_is_found():
+    form = forms.scan(4, 5, [forms.drawn], random())
+    [found] = table.find_tables(255 - form.picture)
+    assert_found(form, found)
+
+
+def test_a_table_of_numbers_keeps_all_digits_of_a_cell():
+    form = forms.scan(4, 3, [forms.drawn], random(1), aspect=2.6, most=3, wander=0.05)
+    [found] = table.find_tables(form.picture)
+    assert_found(form, found)
+    for cell in found.cells:
+        if form.texts[cell.row][cell.column]:
+            inked = np.flatnonzero(cell.ink.any(axis=0))
+            n_digits = len(form.texts[cell.row][cell.column])
+            assert np.ptp(inked) > 0.5 * (n_digits - 0.6) * 0.5 * len(cell.ink)
+
+
+def boxes(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture of separate boxes with a 3 in each but the last, and the clean digit."""
+    ink = strokes.draw(3, 50, 0.1, random())
+    page = np.full((40 + 110 * rows, 40 + 100 * columns), 235, np.uint8)
+    for row, column in np.ndindex(rows, columns):
+        top, left = 40 + 110 * row, 40 + 100 * column
+        cv2.rectangle(page, (left, top), (left + 84, top + 92), 30, 3)
+        if (row, column) != (rows - 1, columns - 1):
+            part = page[top + 12 : top + 12 + ink.shape[0], left + 6 : left + 6 + ink.shape[1]]
+            part[:] = np.minimum(part, 235 - 200 * ink[: part.shape[0], : part.shape[1]])
+    return page, ink
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> float:
+    """How much of the ink is in different places, after a blur of a pixel, as a fraction of all ink."""
+    a, b = (ndimage.gaussian_filter(image.astype(float), 1) for image in (a, b))
+    return float(np.abs(a - b).sum() / (a + b).sum())
+
+
+def test_rows_of_boxes_are_a_table_and_no_box_is_ink():
+    picture, ink = boxes(3, 5)
+    [found] = table.find_tables(picture)
+    assert (found.rows, found.columns, len(found.cells)) == (3, 5, 15)
+    assert [cell.is_blank for cell in found.cells] == [False] * 14 + [True]
+    for cell in found.cells[:-1]:
+        assert difference(scan.normalise(cell.ink), scan.normalise(ink)) < 0.15
+
+
+def ruled(digit: np.ndarray, top: int, left: int) -> np.ndarray:
+    """A table of 3 × 3 cells of 80 pixels, with a digit's ink at a place."""
+    page = np.zeros((280, 280))
+    page[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
+    picture = (235 - 190 * page).astype(np.uint8)
+    for position in (20, 100, 180, 260):
+        cv2.line(picture, (20, position), (260, position), 50, 2)
+        cv2.line(picture, (position, 20), (position, 260), 50, 2)
+    return picture
+
+
+@pytest.mark.parametrize(("top", "left"), [(88, 120), (110, 88), (130, 120)], ids=["above", "left", "below"])
+def test_a_digit_that_crosses_the_ruling_stays_whole(top, left):
+    ink = strokes.draw(4, 60, 0.1, random())
+    rows, columns = np.nonzero(ink.max(axis=1))[0], np.nonzero(ink.max(axis=0))[0]
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    [found] = table.find_tables(ruled(ink, top, left))
+    filled = [cell for cell in found.cells if not cell.is_blank]
+    assert [(cell.row, cell.column) for cell in filled] == [(1, 1)]
+    assert difference(scan.normalise(filled[0].ink), scan.normalise(ink)) < 0.2
+
+
+def test_two_tables_are_found_from_top_to_bottom():
+    first = forms.scan(3, 4, [forms.drawn], random(1), tilt=(0, 0))
+    second = forms.scan(2, 5, [forms.drawn], random(2), tilt=(0, 0))
+    width = max(first.picture.shape[1], second.picture.shape[1])
+    parts = [
+        np.pad(one.picture, ((0, 0), (0, width - one.picture.shape[1])), constant_values=245) for one in (first, second)
+    ]
+    found = table.find_tables(np.vstack(parts))
+    assert [(one.rows, one.columns) for one in found] == [(3, 4), (2, 5)]
+
+
+@pytest.mark.parametrize("digits", [[0, 0, 8, 0], [4, 1, 7, 1]])
+def test_digits_on_plain_paper_are_no_table(digits):
+    ink = np.hstack([strokes.draw(digit, 100, 0.08, random()) for digit in digits])
+    assert table.find_tables(strokes.photograph(ink, dark_on_light=True, random=random())) == []
+
+
+def test_an_empty_table_is_none():
+    form = forms.scan(4, 4, [forms.drawn], random(), blank=1)
+    assert table.find_tables(form.picture) == []
+
+
+def test_noise_holds_no_table():
+    assert table.find_tables(random().integers(0, 256, (300, 400), dtype=np.uint8)) == []
