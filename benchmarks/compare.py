@@ -23,7 +23,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from benchmarks.baselines import BASELINES
 from benchmarks.shared import harness, tables
 from benchmarks.shared.presets import PRESETS
-from stages.digits.base import dataset
+from stages.digits.base import dataset, splits
 from stages.digits.report import drawing
 from stages.digits.tables import kaggle
 
@@ -35,7 +35,7 @@ Outcome = tuple[dict, np.ndarray, list]  # its own columns, the digits (m,), (CP
 
 def hold_out(labels: dataset.Labels, third: int) -> np.ndarray:
     """Mask (n,) of the rows of a third."""
-    return dataset.assign_folds(labels, THIRDS, seed=0) == third
+    return splits.assign_folds(labels, THIRDS, seed=0) == third
 
 
 def write_raw(table: kaggle.Table, third: int, raw: Path) -> np.ndarray:

@@ -19,7 +19,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks import compare
 from benchmarks.shared import harness
-from stages.digits.base import dataset, params
+from stages.digits.base import dataset, params, splits
 from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble, neighbours
 from stages.digits.report import drawing
@@ -49,7 +49,7 @@ def errors(setting: str, seed: int, third: int, table: kaggle.Table) -> list[dic
     held_out = compare.hold_out(table.labels, third)
     images, labels = table.images[held_out], table.labels[held_out]
     own, own_labels = table.images[~held_out], table.labels[~held_out]
-    labelled = dataset.Labelled(own, own_labels, dataset.assign_folds(own_labels, FOLDS, prepare.seed))
+    labelled = dataset.Labelled(own, own_labels, splits.assign_folds(own_labels, FOLDS, prepare.seed))
     total, cpu_seconds, rows = np.zeros((len(images), dataset.DIGITS)), 0.0, []
     for index in range(members):
         before = time.process_time()

@@ -21,7 +21,7 @@ from benchmarks.drawn import hands
 from benchmarks.shared import harness
 from handwriting import form
 from handwriting.collection import page
-from stages.digits.base import dataset, params
+from stages.digits.base import params, splits
 from stages.digits.base.dataset import Images, Labelled, Labels
 from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble
@@ -71,7 +71,7 @@ def measure(
     """A network trained on Kaggle's rows outside fold 0 and on the own ones: its errors on fold 0 and on `test`."""
     started = time.process_time()
     images, labels = own
-    rows = dataset.add_own(labelled, images, labels, weight, FOLDS, seed=1) if len(labels) else labelled
+    rows = splits.add_own(labelled, images, labels, weight, FOLDS, seed=1) if len(labels) else labelled
     rows.folds[len(labelled.labels) :] = 1  # all are trained on
     trained = fit(rows, 0, recipe, lambda _: None)
     with tempfile.NamedTemporaryFile(suffix=".keras") as file:
@@ -119,7 +119,7 @@ def main() -> None:
     arguments = parser.parse_args()
     everything = arguments.weights == arguments.curve
     table = kaggle.read_labelled(arguments.raw)
-    labelled = Labelled(*table, dataset.assign_folds(table.labels, FOLDS, seed=1))
+    labelled = Labelled(*table, splits.assign_folds(table.labels, FOLDS, seed=1))
     recipe = Recipe(**params.section("train", Recipe).model_dump() | QUICK)
     source = harness.machine() | {"commit": harness.commit(harness.ROOT)}
 

@@ -23,7 +23,7 @@ from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
 
 from benchmarks.shared import paired
-from stages.digits.base import dataset, errors, params
+from stages.digits.base import dataset, errors, params, splits
 from stages.digits.base.dataset import Labelled
 from stages.digits.base.errors import InputError
 from stages.digits.training import member_cache
@@ -168,7 +168,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     recipe = params.section("train", Recipe)
     labelled = dataset.load_labelled(dataset.LABELLED)
-    folds = dataset.assign_folds(labelled.labels, len(SEARCH_FOLDS) + len(CONFIRM_FOLDS), recipe.seed)
+    folds = splits.assign_folds(labelled.labels, len(SEARCH_FOLDS) + len(CONFIRM_FOLDS), recipe.seed)
     labelled = labelled._replace(folds=folds)  # the pipeline's folds are too few for a test over folds
 
     key = member_cache.keys(labelled, recipe)[0]  # of data, parameters, code and versions: else trials don't compare

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from stages.digits.base import dataset, errors, files, params
+from stages.digits.base import dataset, errors, files, params, splits
 from stages.digits.report import drawing
 from stages.digits.tables import kaggle, own
 
@@ -69,12 +69,12 @@ def main() -> None:
     raw, classes = params.raw(), params.classes()
     own_folder, own_weight = params.own(), params.own_weight()
     labelled, unlabelled = kaggle.read_labelled(raw), kaggle.read_unlabelled(raw)
-    folds = dataset.assign_folds(labelled.labels, settings.folds, settings.seed)
+    folds = splits.assign_folds(labelled.labels, settings.folds, settings.seed)
     metrics = statistics(labelled, unlabelled)
     rows = dataset.Labelled(labelled.images, labelled.labels, folds)
     if own_folder:
         digits = own.read(own_folder)
-        rows = dataset.add_own(rows, digits.images, digits.labels, own_weight, settings.folds, settings.seed)
+        rows = splits.add_own(rows, digits.images, digits.labels, own_weight, settings.folds, settings.seed)
         metrics |= own_statistics(digits)
         if raw == SAMPLE:
             print(

@@ -18,7 +18,7 @@ from pictures import drawn_digits
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from stages.digits.base import dataset
+from stages.digits.base import dataset, splits
 from stages.digits.tables import kaggle
 from stages.digits.training.recipe import Recipe
 
@@ -149,7 +149,7 @@ def project(empty_project: Path, drawn: kaggle.Table, drawn_unlabelled: kaggle.T
 def labelled() -> dataset.Labelled:
     """120 labelled digits in three folds."""
     images, labels = drawn_digits(each=12)[:2]
-    return dataset.Labelled(images, labels, dataset.assign_folds(labels, folds=3, seed=0))
+    return dataset.Labelled(images, labels, splits.assign_folds(labels, folds=3, seed=0))
 
 
 @pytest.fixture(scope="session")

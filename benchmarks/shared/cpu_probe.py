@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import evaluate
-from stages.digits.base import dataset, params
+from stages.digits.base import dataset, params, splits
 from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble
+from stages.digits.report import metrics
 from stages.digits.tables import kaggle
 from stages.digits.training.member import batches, fit
 from stages.digits.training.recipe import Recipe
@@ -34,7 +34,7 @@ def main() -> None:
     )
     table = kaggle.read_labelled(SAMPLE)
     images, labels = table.images[:IMAGES], table.labels[:IMAGES]
-    labelled = dataset.Labelled(images, labels, dataset.assign_folds(labels, FOLDS, seed=1))
+    labelled = dataset.Labelled(images, labels, splits.assign_folds(labels, FOLDS, seed=1))
     trained = fit(labelled, 0, recipe, lambda _: None)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "member.keras"
@@ -49,7 +49,7 @@ def main() -> None:
     hashes |= {f"weights of {name}": digest(array) for name, array in arrays}
     hashes |= {f"history: {name}": digest(np.array(history[name])) for name in history.columns[2:]}
     hashes["out-of-fold probabilities"] = digest(result.probabilities)
-    hashes["metrics"] = digest(json.dumps(evaluate.metrics(result, history)).encode())
+    hashes["metrics"] = digest(json.dumps(metrics.compute(result, history)).encode())
     unlabelled = kaggle.read_unlabelled(SAMPLE).images[:UNLABELLED]
     hashes["probabilities of unlabelled images"] = digest(ensemble.predict(unlabelled, labelled, members))
     print(json.dumps(hashes))

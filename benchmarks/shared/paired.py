@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
 
-from stages.digits.base import dataset
+from stages.digits.base import splits
 from stages.digits.base.dataset import Labelled
 from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble
@@ -103,7 +103,7 @@ def _evaluate(model: bytes, labelled: Labelled, member: int) -> tuple[float, int
         path = Path(folder) / "member.keras"
         path.write_bytes(model)
         network = keras.models.load_model(path, safe_mode=True)
-    held_out = dataset.held_out_rows(labelled, member)
+    held_out = splits.held_out_rows(labelled, member)
     labels = labelled.labels[held_out]
     probabilities = ensemble.predict_proba(network, labelled.images[held_out])
     of_label = np.maximum(probabilities[np.arange(len(labels)), labels], SMALLEST_PROBABILITY)

@@ -14,7 +14,7 @@ from pictures import drawn_digits
 from benchmarks import search
 from benchmarks.shared import paired
 from benchmarks.shared.paired import Score
-from stages.digits.base import dataset
+from stages.digits.base import dataset, splits
 from stages.digits.base.errors import InputError
 from stages.digits.training.recipe import Recipe
 
@@ -165,7 +165,7 @@ def folder(tmp_path_factory, small_params) -> Path:
     text = commands.with_param(commands.with_param(small_params, "epochs", 1), "batch_size", 5)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
     images, labels = drawn_digits(each=20)[:2]
-    prepared = dataset.Labelled(images, labels, dataset.assign_folds(labels, folds=2, seed=0))
+    prepared = dataset.Labelled(images, labels, splits.assign_folds(labels, folds=2, seed=0))
     dataset.save_labelled(folder / dataset.LABELLED, prepared)
     return folder
 

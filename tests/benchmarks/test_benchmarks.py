@@ -13,7 +13,7 @@ from benchmarks import compare, frontier, no_gradient_steps, verify, verify_cpu,
 from benchmarks.baselines.deotte import random_affine
 from benchmarks.shared import harness, tables
 from benchmarks.shared.presets import PRESETS
-from stages.digits.base import dataset
+from stages.digits.base import splits
 from stages.digits.model import network
 from stages.digits.model.backend import keras
 from stages.digits.tables import kaggle
@@ -230,7 +230,7 @@ def test_without_gradient_steps_batches_are_drawn_and_the_known_model_comes_out(
     np.testing.assert_array_equal(came_out.predict(labelled.images), known.predict(labelled.images))
     first, second = trained.history
     assert first.validation_loss == second.validation_loss
-    rows = dataset.split(labelled, 1, recipe.validation_fraction, recipe.seed).train
+    rows = splits.split(labelled, 1, recipe.validation_fraction, recipe.seed).train
     assert len(drawn) == 2 * (len(rows) // recipe.batch_size)
 
 

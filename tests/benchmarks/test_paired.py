@@ -10,7 +10,7 @@ from commands import worker_in_this_process
 
 from benchmarks.shared import paired
 from benchmarks.shared.paired import Score
-from stages.digits.base import dataset
+from stages.digits.base import splits
 from stages.digits.model import network
 from stages.digits.prediction import ensemble
 from stages.digits.training import cluster, member, member_cache
@@ -56,7 +56,7 @@ def test_each_fold_is_scored_by_a_member_that_holds_it_out(labelled, recipe, mon
     held_out = []
 
     def train(labelled, recipe, *_):
-        held_out.append([dataset.split(labelled, index, 0.1, 1).held_out.tolist() for index in range(recipe.members)])
+        held_out.append([splits.split(labelled, index, 0.1, 1).held_out.tolist() for index in range(recipe.members)])
         return [TrainedMember(network.serialize(model), [])] * recipe.members
 
     monkeypatch.setattr(cluster, "train_members", train)

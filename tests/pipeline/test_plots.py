@@ -16,7 +16,7 @@ import vl_convert
 import yaml
 from dvc_render import VegaRenderer
 
-from stages import evaluate
+from stages.digits.report import metrics
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / ".dvc" / "plots"
@@ -173,7 +173,7 @@ def test_confusion_has_a_panel_for_each_revision():
 @pytest.mark.parametrize("name", ["confusion_matrix", "per_class"])
 def test_classes_come_in_the_order_of_their_labels_and_long_names_are_slanted(name):
     names = ["Bag", "Ankle boot", "Dress", "T-shirt/top", "Coat", "Sandal", "Shirt", "Sneaker", "Pullover", "Trouser"]
-    svg = compared(name, workspace=evaluate.name_classes(table(name), names))
+    svg = compared(name, workspace=metrics.name_classes(table(name), names))
     written = [text for text in texts(svg) if text in names]
     assert written == names * (2 if name == "confusion_matrix" else 1)
     assert slanted(svg) == set(names)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.digits.base import dataset
+from stages.digits.base import dataset, splits
 from stages.digits.base.errors import InputError
 from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble, neighbours
@@ -98,7 +98,7 @@ def test_every_held_out_image_is_predicted_by_the_member_that_never_saw_it():
 @pytest.mark.parametrize("folds", [2, 3, 5])
 def test_as_many_members_as_folds_predict_each_labelled_image_once_and_none_that_they_saw(folds):
     labels = np.tile(np.arange(10, dtype=np.uint8), 12)
-    labelled = dataset.Labelled(numbered(120), labels, dataset.assign_folds(labels, folds, seed=1))
+    labelled = dataset.Labelled(numbered(120), labels, splits.assign_folds(labels, folds, seed=1))
     predicted: list[list[int]] = [[] for _ in range(folds)]
 
     class Recorder(Fixed):
@@ -113,7 +113,7 @@ def test_as_many_members_as_folds_predict_each_labelled_image_once_and_none_that
     assert sorted(row for rows in predicted for row in rows) == list(range(120))
     assert len(result.probabilities) == 120
     for number, rows in enumerate(predicted):
-        split = dataset.split(labelled, number, validation_fraction=0.1, seed=1)
+        split = splits.split(labelled, number, validation_fraction=0.1, seed=1)
         assert not {*split.train, *split.validation} & set(rows)
 
 

@@ -9,8 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from stages import evaluate
-from stages.digits.report import drawing
+from stages.digits.report import drawing, metrics
 
 HISTORY = pd.DataFrame(
     {
@@ -31,7 +30,7 @@ COUNTS[4, 9], COUNTS[7, 1] = 6, 3
 def pairs(counts: np.ndarray) -> pd.DataFrame:
     """Each pair of digits as often as `counts` says, as `evaluate` tabulates them."""
     actual, predicted = np.repeat(np.indices(counts.shape).reshape(2, -1), counts.ravel(), axis=1)
-    return evaluate.confusion_matrix(predicted, actual)
+    return metrics.confusion_matrix(predicted, actual)
 
 
 SAMPLES = np.random.default_rng(0).integers(0, 256, (30, 28, 28), dtype=np.uint8)

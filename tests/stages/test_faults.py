@@ -58,7 +58,7 @@ def stages(project: Path, monkeypatch: pytest.MonkeyPatch, labelled: dataset.Lab
     probabilities = np.eye(10)[labelled.labels]
     monkeypatch.setattr(cluster, "train_members", train_members)
     monkeypatch.setattr(ensemble, "load_members", list)
-    monkeypatch.setattr(ensemble, "out_of_fold", lambda *_: ensemble.OutOfFold(labelled, probabilities, [1.0]))
+    monkeypatch.setattr(ensemble, "out_of_fold", lambda *_: dataset.OutOfFold(labelled, probabilities, [1.0]))
     monkeypatch.setattr(ensemble, "predict", lambda images, *_: probabilities[: len(images)])
     for name in ("samples", "history", "confusion_matrix", "misclassified"):
         monkeypatch.setattr(drawing, name, lambda *_: Figure(figsize=(1, 1)))

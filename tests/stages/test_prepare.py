@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stages import prepare
-from stages.digits.base import dataset
+from stages.digits.base import dataset, splits
 from stages.digits.base.errors import InputError
 from stages.digits.tables import kaggle
 
@@ -118,7 +118,7 @@ def test_what_prepare_writes_is_what_was_read(project, drawn, drawn_unlabelled):
     labelled = dataset.load_labelled(dataset.LABELLED)
     assert np.array_equal(labelled.images, drawn.images)
     assert np.array_equal(labelled.labels, drawn.labels)
-    assert np.array_equal(labelled.folds, dataset.assign_folds(drawn.labels, folds=3, seed=1))
+    assert np.array_equal(labelled.folds, splits.assign_folds(drawn.labels, folds=3, seed=1))
     assert np.array_equal(dataset.load_unlabelled(dataset.UNLABELLED), drawn_unlabelled.images)
     balance = (project / "plots/class_balance.csv").read_bytes().decode()
     assert balance == "digit,rows\n" + "".join(f"{digit},6\n" for digit in range(10))

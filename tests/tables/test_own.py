@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_evaluate import HISTORY, confident
+from test_metrics import HISTORY, confident
 
 from stages import evaluate, prepare
-from stages.digits.base import dataset, params
+from stages.digits.base import dataset, params, splits
 from stages.digits.base.errors import InputError
 from stages.digits.prediction import ensemble, neighbours
 from stages.digits.report import drawing
@@ -42,7 +42,7 @@ def project_with_own(project: Path, folder: Path) -> Path:
 def mixed(labelled) -> dataset.Labelled:
     """120 of Kaggle's images in three folds, and seven own ones, each trained on four times."""
     images, labels = labelled.images[:7] ^ 1, labelled.labels[:7]
-    return dataset.add_own(labelled, images, labels, weight=4, folds=3, seed=0)
+    return splits.add_own(labelled, images, labels, weight=4, folds=3, seed=0)
 
 
 def test_digits_are_read_as_they_were_written_page_by_page(folder):
@@ -177,18 +177,18 @@ def test_a_rejected_folder_changes_no_output(project_with_own, folder):
 @pytest.mark.parametrize("count", [1, 7, 30, 101])
 def test_each_digit_is_spread_evenly_over_the_folds_however_few_there_are(labelled, count):
     labels = np.random.default_rng(count).integers(0, 4, count).astype(np.uint8)
-    added = dataset.add_own(labelled, labelled.images[np.arange(count) % 60], labels, weight=2, folds=3, seed=5)
+    added = splits.add_own(labelled, labelled.images[np.arange(count) % 60], labels, weight=2, folds=3, seed=5)
     folds = added.folds[added.is_own]
     for digit in range(10):
         assert np.ptp(np.bincount(folds[labels == digit], minlength=3)) <= 1
     assert np.ptp(np.bincount(folds, minlength=3)) <= 1
-    again = dataset.add_own(labelled, labelled.images[np.arange(count) % 60], labels, weight=2, folds=3, seed=5)
+    again = splits.add_own(labelled, labelled.images[np.arange(count) % 60], labels, weight=2, folds=3, seed=5)
     assert np.array_equal(added.folds, again.folds)
 
 
 def test_own_rows_outside_the_fold_are_all_trained_on_as_often_as_they_weigh(mixed):
     for member in range(3):
-        rows = dataset.split(mixed, member, validation_fraction=0.1, seed=1)
+        rows = splits.split(mixed, member, validation_fraction=0.1, seed=1)
         outside = np.flatnonzero(mixed.is_own & (mixed.folds != member))
         assert sorted(row for row in rows.train if mixed.is_own[row]) == sorted([*outside] * 4)
         assert not mixed.is_own[rows.validation].any()
@@ -200,14 +200,14 @@ def test_own_rows_of_weight_0_are_evaluated_but_neither_trained_on_nor_consulted
     assert np.array_equal(only_evaluated.known().images, labelled.images)
     assert len(mixed.known().images) == len(mixed.images)
     for member in range(3):
-        rows = dataset.split(only_evaluated, member, validation_fraction=0.1, seed=1)
-        assert np.array_equal(rows.train, dataset.split(labelled, member, validation_fraction=0.1, seed=1).train)
+        rows = splits.split(only_evaluated, member, validation_fraction=0.1, seed=1)
+        assert np.array_equal(rows.train, splits.split(labelled, member, validation_fraction=0.1, seed=1).train)
         assert only_evaluated.is_own[rows.held_out].any()
 
 
 def test_kaggles_rows_are_split_alike_with_and_without_own_ones(labelled, mixed):
     for member in range(3):
-        without, rows = (dataset.split(one, member, validation_fraction=0.1, seed=1) for one in (labelled, mixed))
+        without, rows = (splits.split(one, member, validation_fraction=0.1, seed=1) for one in (labelled, mixed))
         assert np.array_equal(rows.train[~mixed.is_own[rows.train]], without.train)
         assert np.array_equal(rows.validation, without.validation)
 
@@ -259,7 +259,7 @@ def evaluated(tmp_path, monkeypatch):
             labels, labels % 2, weights if own_labels else None,
         )  # fmt: skip
         predicted = [0, 7, 2, 3, 4, 9, *((label + 1) % 10 for label in own_labels)]
-        result = ensemble.OutOfFold(labelled, confident(predicted, [0.9] * count), [0.75, 0.5])
+        result = dataset.OutOfFold(labelled, confident(predicted, [0.9] * count), [0.75, 0.5])
         dataset.MODELS.mkdir(parents=True)
         HISTORY.to_csv(dataset.MODELS / "history.csv", index=False)
         monkeypatch.setattr(dataset, "load_labelled", lambda _: labelled)

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from stages.digits.base import dataset
+from stages.digits.base import dataset, splits
 from stages.digits.model import geometry
 from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble
@@ -141,7 +141,7 @@ def test_the_saved_weights_are_those_of_the_epoch_with_the_lowest_validation_los
     assert losses[-1] > 2 * min(losses), "the test needs an epoch that is worse than one before it"
     path = tmp_path / "model.keras"
     path.write_bytes(result.model)
-    rows = dataset.split(labelled, 0, wild.validation_fraction, wild.seed).validation
+    rows = splits.split(labelled, 0, wild.validation_fraction, wild.seed).validation
     kept = keras.models.load_model(path)(labelled.images[rows])
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=wild.label_smoothing)
     assert float(loss(np.eye(10)[labelled.labels[rows]], kept)) == pytest.approx(min(losses), rel=0.01)

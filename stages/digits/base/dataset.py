@@ -52,76 +52,16 @@ class Labelled(NamedTuple):
         return Labelled(self.images[rows], self.labels[rows], self.folds[rows], own)
 
 
-class Split(NamedTuple):
-    """A member's rows of `Labelled`, each row in exactly one part."""
+class OutOfFold(NamedTuple):
+    """The labelled images that at least one member holds out, each predicted by members that never saw it."""
 
-    train: Rows  # own ones as often as their weight says
-    validation: Rows  # for early stopping
-    held_out: Rows  # for `evaluate` only
+    labelled: Labelled
+    probabilities: Probabilities
+    member_accuracies: list[float]  # of each member alone on Kaggle's rows of its own fold, without k-NN
 
-
-def assign_folds(labels: Labels, folds: int, seed: int) -> Folds:
-    """The fold of each row, stratified: every digit is spread evenly over the folds.
-
-    InputError if a digit has fewer than two rows per fold.
-    """
-    from sklearn.model_selection import StratifiedKFold  # here: it takes two seconds, and most need only the arrays
-
-    counts = np.bincount(labels, minlength=DIGITS)
-    rarest = int(counts.argmin())
-    if counts[rarest] < 2 * folds:
-        raise InputError(
-            f"train.csv: label {rarest}: found {counts[rarest]} rows, "
-            f"expected at least {2 * folds}, two for each of the {folds} folds (prepare.folds in params.yaml)"
-        )
-    splitter = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
-    assigned = np.empty(len(labels), dtype=np.uint8)
-    for fold, (_, held_out) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
-        assigned[held_out] = fold
-    return assigned
-
-
-def add_own(labelled: Labelled, images: Images, labels: Labels, weight: int, folds: int, seed: int) -> Labelled:
-    """`labelled`, then one's own rows, to be trained on `weight` times in an epoch.
-
-    Few as they may be, each digit is spread evenly over the folds.
-    """
-    order = np.random.default_rng(seed).permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
-    own_folds = np.empty(len(labels), dtype=np.uint8)
-    own_folds[order] = np.arange(len(labels)) % folds
-    return Labelled(
-        np.concatenate([labelled.images, images]),
-        np.concatenate([labelled.labels, labels]),
-        np.concatenate([labelled.folds, own_folds]),
-        np.repeat(np.array([0, 1 + weight], dtype=np.uint8), [len(labelled.labels), len(labels)]),
-    )
-
-
-def held_out_rows(labelled: Labelled, member: int) -> npt.NDArray[np.bool_]:
-    """Mask (n,) of the images that the member, counted from 0, never sees: one fold each, cyclically."""
-    return labelled.folds == member % (int(labelled.folds.max()) + 1)
-
-
-def split(labelled: Labelled, member: int, validation_fraction: float, seed: int) -> Split:
-    """The member's rows; validation is a stratified fraction of Kaggle's rows outside its fold.
-
-    So Kaggle's rows are split alike with and without own ones, which are all trained on.
-    """
-    from sklearn.model_selection import train_test_split  # here: as above
-
-    held_out = held_out_rows(labelled, member)
-    remaining = np.flatnonzero(~held_out & ~labelled.is_own)
-    train, validation = train_test_split(
-        remaining,
-        test_size=max(DIGITS, round(validation_fraction * len(remaining))),
-        stratify=labelled.labels[remaining],
-        random_state=seed + member,
-    )
-    if labelled.own is not None:
-        own = np.flatnonzero(~held_out & labelled.is_own)
-        train = np.concatenate([train, np.repeat(own, labelled.own[own] - 1)])
-    return Split(np.sort(train), np.sort(validation), np.flatnonzero(held_out))
+    def subset(self, rows: npt.NDArray[np.bool_]) -> "OutOfFold":
+        """Those images, by a mask."""
+        return OutOfFold(self.labelled.subset(rows), self.probabilities[rows], self.member_accuracies)
 
 
 def fingerprints(images: Images) -> npt.NDArray[np.uint64]:

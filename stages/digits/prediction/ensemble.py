@@ -3,31 +3,17 @@
 import zipfile
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from stages.digits.base import dataset
-from stages.digits.base.dataset import DIGITS, SIDE, Images, Labelled, Probabilities
+from stages.digits.base import dataset, splits
+from stages.digits.base.dataset import DIGITS, SIDE, Images, Labelled, OutOfFold, Probabilities
 from stages.digits.base.errors import InputError
 from stages.digits.model.backend import keras
 from stages.digits.prediction import neighbours
 
 TTA_THRESHOLD = 0.9  # of the top probability; most images are above 0.98
 PREDICT_BATCH_SIZE = 500  # larger is no faster
-
-
-class OutOfFold(NamedTuple):
-    """The labelled images that at least one member holds out, each predicted by members that never saw it."""
-
-    labelled: Labelled
-    probabilities: Probabilities
-    member_accuracies: list[float]  # of each member alone on Kaggle's rows of its own fold, without k-NN
-
-    def subset(self, rows: npt.NDArray[np.bool_]) -> "OutOfFold":
-        """Those images, by a mask."""
-        return OutOfFold(self.labelled.subset(rows), self.probabilities[rows], self.member_accuracies)
 
 
 def load_members() -> list[keras.Model]:
@@ -71,7 +57,7 @@ def out_of_fold(labelled: Labelled, members: list[keras.Model]) -> OutOfFold:
     total, n_predictions = np.zeros((len(labelled.images), DIGITS)), np.zeros((len(labelled.images), 1))
     member_accuracies = []
     for member, model in enumerate(members):
-        held_out = dataset.held_out_rows(labelled, member)
+        held_out = splits.held_out_rows(labelled, member)
         probabilities = predict_proba(model, labelled.images[held_out])
         correct = probabilities.argmax(axis=1) == labelled.labels[held_out]
         member_accuracies.append(float(correct[~labelled.is_own[held_out]].mean()))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from stages.digits.base import dataset
+from stages.digits.base import dataset, splits
 from stages.digits.base.dataset import Images, Rows
 from stages.digits.model import geometry, network
 from stages.digits.model.backend import keras, tf
@@ -23,7 +23,7 @@ def fit(
     FloatingPointError if the loss is no longer finite.
     """
     images, labels = labelled.images, np.eye(dataset.DIGITS, dtype=np.float32)[labelled.labels]
-    split = dataset.split(labelled, member, recipe.validation_fraction, recipe.seed)
+    split = splits.split(labelled, member, recipe.validation_fraction, recipe.seed)
     batch_size = min(recipe.batch_size, len(split.train))
     at_once = steps_per_execution(len(split.train) // batch_size)
     executions_per_epoch = len(split.train) // (batch_size * at_once)  # leftover rows differ from epoch to epoch

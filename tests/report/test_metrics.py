@@ -9,7 +9,7 @@ import pytest
 from stages import evaluate
 from stages.digits.base import dataset
 from stages.digits.prediction import ensemble
-from stages.digits.report import drawing
+from stages.digits.report import drawing, metrics
 from stages.digits.training.recipe import EpochMetrics
 
 HISTORY = pd.DataFrame(
@@ -30,18 +30,18 @@ def confident(predicted: list[int], confidence: list[float]) -> np.ndarray:
 
 
 @pytest.fixture
-def result() -> ensemble.OutOfFold:
+def result() -> dataset.OutOfFold:
     """Six images in two folds; the second and the sixth are misclassified."""
     labels = np.array([0, 1, 2, 3, 4, 5], dtype=np.uint8)
     folds = np.array([0, 0, 0, 0, 1, 1], dtype=np.uint8)
     images = np.arange(6, dtype=np.uint8)[:, None, None] * np.ones((28, 28), dtype=np.uint8)
     probabilities = confident([0, 7, 2, 3, 4, 9], [0.95, 0.55, 0.95, 0.95, 0.95, 0.85])
-    return ensemble.OutOfFold(dataset.Labelled(images, labels, folds), probabilities, [3 / 4, 1 / 2])
+    return dataset.OutOfFold(dataset.Labelled(images, labels, folds), probabilities, [3 / 4, 1 / 2])
 
 
 def test_accuracy_and_errors_count_every_image_once(result):
-    metrics = evaluate.metrics(result, HISTORY)
-    assert (metrics["accuracy"], metrics["errors"], metrics["evaluated_images"]) == (
+    values = metrics.compute(result, HISTORY)
+    assert (values["accuracy"], values["errors"], values["evaluated_images"]) == (
         pytest.approx(4 / 6, abs=1e-5),
         2,
         6,
@@ -50,15 +50,15 @@ def test_accuracy_and_errors_count_every_image_once(result):
 
 def test_the_standard_error_is_that_of_a_proportion(result):
     expected = np.sqrt(4 / 6 * 2 / 6 / 6)
-    assert evaluate.metrics(result, HISTORY)["accuracy_standard_error"] == pytest.approx(expected, abs=1e-5)
+    assert metrics.compute(result, HISTORY)["accuracy_standard_error"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_metrics_say_how_many_folds_were_evaluated(result):
-    assert evaluate.metrics(result, HISTORY)["evaluated_folds"] == 2
+    assert metrics.compute(result, HISTORY)["evaluated_folds"] == 2
 
 
 def test_a_single_member_has_no_standard_deviation(result):
-    assert "member_accuracy_std" not in evaluate.metrics(result._replace(member_accuracies=[0.75]), HISTORY)
+    assert "member_accuracy_std" not in metrics.compute(result._replace(member_accuracies=[0.75]), HISTORY)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_only_a_perfect_accuracy_on_more_than_a_thousand_images_warns(
     predicted = labels.copy()
     predicted[:errors] += 1
     labelled = dataset.Labelled(np.zeros((images, 28, 28), dtype=np.uint8), labels, labels % 2)
-    result = ensemble.OutOfFold(labelled, confident(predicted.tolist(), [0.9] * images), [1.0])
+    result = dataset.OutOfFold(labelled, confident(predicted.tolist(), [0.9] * images), [1.0])
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text("raw: data/sample\n", encoding="utf-8")
     dataset.MODELS.mkdir(parents=True)
@@ -88,38 +88,38 @@ def test_only_a_perfect_accuracy_on_more_than_a_thousand_images_warns(
 
 def test_log_loss_is_the_mean_over_images(result):
     expected = -(4 * np.log(0.95) + np.log(0.45 / 9) + np.log(0.15 / 9)) / 6
-    assert evaluate.metrics(result, HISTORY)["log_loss"] == pytest.approx(expected, abs=1e-5)
+    assert metrics.compute(result, HISTORY)["log_loss"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_members_are_compared_on_their_own_folds(result):
-    metrics = evaluate.metrics(result, HISTORY)
-    assert metrics["member_accuracy_mean"] == pytest.approx((3 / 4 + 1 / 2) / 2)
-    assert metrics["member_accuracy_std"] == pytest.approx(np.std([3 / 4, 1 / 2], ddof=1), abs=1e-5)
+    values = metrics.compute(result, HISTORY)
+    assert values["member_accuracy_mean"] == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert values["member_accuracy_std"] == pytest.approx(np.std([3 / 4, 1 / 2], ddof=1), abs=1e-5)
 
 
 def test_train_accuracy_is_that_of_the_kept_epochs(result):
-    assert evaluate.metrics(result, HISTORY)["train_accuracy"] == pytest.approx((0.7 + 0.9) / 2)
+    assert metrics.compute(result, HISTORY)["train_accuracy"] == pytest.approx((0.7 + 0.9) / 2)
 
 
 def test_calibration_error_weights_the_gaps_by_images(result):
     labelled, probabilities, _ = result
     expected = (4 * abs(0.95 - 1) + abs(0.55 - 0) + abs(0.85 - 0)) / 6
-    assert evaluate.metrics(result, HISTORY)["expected_calibration_error"] == pytest.approx(expected, abs=1e-5)
-    assert evaluate.calibration(probabilities, labelled.labels)["images"].tolist() == [1, 1, 4]
+    assert metrics.compute(result, HISTORY)["expected_calibration_error"] == pytest.approx(expected, abs=1e-5)
+    assert metrics.calibration(probabilities, labelled.labels)["images"].tolist() == [1, 1, 4]
 
 
 def test_full_confidence_has_a_bin():
-    table = evaluate.calibration(confident([3], [1.0]), np.array([3]))
+    table = metrics.calibration(confident([3], [1.0]), np.array([3]))
     assert table["accuracy"].tolist() == [1.0]
 
 
 def test_metrics_are_flat_numbers(result):
-    assert all(isinstance(value, int | float) for value in evaluate.metrics(result, HISTORY).values())
+    assert all(isinstance(value, int | float) for value in metrics.compute(result, HISTORY).values())
 
 
 def test_the_headline_is_text_for_people():
     values = {"errors": 44, "evaluated_images": 16800, "log_loss": 0.00987}
-    table = evaluate.headline(values, members=4, labelled_images=42000)
+    table = metrics.headline(values, members=4, labelled_images=42000)
     assert dict(table.to_numpy().tolist()) == {
         "accuracy": "99.74 % (99.65 to 99.80)",
         "errors": "44 of 16,800",
@@ -131,7 +131,7 @@ def test_the_headline_is_text_for_people():
 
 def test_confusion_fractions_are_of_the_actual_digit():
     actual, predicted = [3, 3, 3, 3, *[5] * 7], [3, 3, 3, 5, *[5] * 7]
-    table = evaluate.confusion_matrix(np.array(predicted), np.array(actual)).set_index(["actual", "predicted"])
+    table = metrics.confusion_matrix(np.array(predicted), np.array(actual)).set_index(["actual", "predicted"])
     assert table.loc[(3, 5)].tolist() == [1, 0.25]
     assert table.loc[(5, 5)].tolist() == [7, 1.0]
     assert table.loc[(0, 0)].tolist() == [0, 0]
@@ -139,7 +139,7 @@ def test_confusion_fractions_are_of_the_actual_digit():
 
 
 def test_precision_and_recall_are_not_swapped():
-    table = evaluate.per_class(np.array([1, 1, 1, 2]), np.array([1, 1, 2, 2])).set_index(["measure", "digit"])["value"]
+    table = metrics.per_class(np.array([1, 1, 1, 2]), np.array([1, 1, 2, 2])).set_index(["measure", "digit"])["value"]
     assert table[("precision", 1)] == pytest.approx(2 / 3)
     assert table[("recall", 1)] == 1
     assert table[("recall", 2)] == 0.5
@@ -147,20 +147,20 @@ def test_precision_and_recall_are_not_swapped():
 
 def test_tables_have_the_names_of_the_classes_in_place_of_their_labels():
     actual, predicted = np.array([3, 5]), np.array([5, 5])
-    pairs = evaluate.name_classes(evaluate.confusion_matrix(predicted, actual), list("zyxwvutsrq"))
+    pairs = metrics.name_classes(metrics.confusion_matrix(predicted, actual), list("zyxwvutsrq"))
     assert pairs.set_index(["actual", "predicted"])["images"].loc[[("w", "u"), ("u", "u"), ("u", "w")]].tolist() == [
         1,
         1,
         0,
     ]
-    per_class = evaluate.name_classes(evaluate.per_class(predicted, actual), list("zyxwvutsrq"))
+    per_class = metrics.name_classes(metrics.per_class(predicted, actual), list("zyxwvutsrq"))
     assert per_class["digit"].tolist() == list("zyxwvutsrq") * 2
 
 
 def test_the_names_0_to_9_leave_a_table_as_it_was():
-    table = evaluate.confusion_matrix(np.array([5, 5]), np.array([3, 5]))
-    assert evaluate.name_classes(table, "0123456789").to_csv() == table.to_csv()
+    table = metrics.confusion_matrix(np.array([5, 5]), np.array([3, 5]))
+    assert metrics.name_classes(table, "0123456789").to_csv() == table.to_csv()
 
 
 def test_errors_come_most_confident_first(result):
-    assert evaluate.most_confident_errors(result.probabilities, result.labelled.labels).tolist() == [5, 1]
+    assert metrics.most_confident_errors(result.probabilities, result.labelled.labels).tolist() == [5, 1]
