@@ -47,7 +47,7 @@ def statistics(labelled: kaggle.LabelledTable, unlabelled: kaggle.Table) -> dict
     }
 
 
-def own_statistics(digits: kaggle.LabelledTable) -> dict[str, float]:
+def own_statistics(digits: own.OwnTable) -> dict[str, float]:
     """Statistics of one's own digits."""
     fingerprints = dataset.fingerprints(digits.images)
     return {"own_rows": len(fingerprints), "own_duplicates": len(fingerprints) - len(np.unique(fingerprints))}

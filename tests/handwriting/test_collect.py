@@ -459,6 +459,6 @@ def test_what_is_collected_is_what_prepare_reads(save, scanned, monkeypatch):
     table = own.read(own.FOLDER)
     assert table.images.shape == (30, 28, 28)
     added = splits.add_own(
-        dataset.Labelled(table.images, table.labels, np.zeros(30, np.uint8)), *table, weight=3, folds=2, seed=1
+        dataset.Labelled(table.images, table.labels, np.zeros(30, np.uint8)), *table[:2], weight=3, folds=2, seed=1
     )
     assert np.bincount(added.folds[30:]).tolist() == [15, 15]

@@ -13,7 +13,7 @@ from stages.digits.base import dataset, params, splits
 from stages.digits.base.errors import InputError
 from stages.digits.prediction import ensemble, neighbours
 from stages.digits.report import drawing
-from stages.digits.tables import own
+from stages.digits.tables import kaggle, own
 from stages.digits.training import member_cache
 
 LABELS = np.array([3, 1, 3], dtype=np.uint8)
@@ -99,12 +99,77 @@ def test_a_missing_or_empty_folder_or_a_file_in_its_place_is_one_line(tmp_path):
             own.read(tmp_path / name)
 
 
-def test_more_rows_than_a_hand_writes_are_rejected(folder, monkeypatch):
-    monkeypatch.setattr(own, "MAX_ROWS", 3)
-    assert len(own.read(folder).labels) == 3
-    (folder / "c.csv").write_text(f"{HEADER}\n7{',0' * 784}\n")
-    with pytest.raises(InputError, match="found more than 3 rows, expected the digits of a few writers"):
+def test_100_000_rows_of_all_writers_are_read_and_no_more(folder, monkeypatch):
+    def rows(path: Path) -> kaggle.LabelledTable:
+        count = int(path.read_text())
+        return kaggle.LabelledTable(np.zeros((count, 28, 28), np.uint8), np.zeros(count, np.uint8))
+
+    monkeypatch.setattr(own, "_read", rows)
+    for path, count in zip(own.paths(folder), (40_000, 10_000), strict=True):
+        path.write_text(str(count))
+    (folder / "anna").mkdir()
+    (folder / "anna/a.csv").write_text("50000")
+    assert len(own.read(folder).labels) == 100_000
+    (folder / "anna/b.csv").write_text("1")
+    with pytest.raises(InputError, match=r"own: found more than 100,000 rows, expected at most that many digits$"):
         own.read(folder)
+
+
+def test_a_writer_is_a_folder_and_the_files_at_the_top_are_one_writers(folder):
+    for writer in ("zoe", "print", "Åsa B."):
+        own.write(folder / writer / "1.csv", IMAGES[:1] ^ len(writer), np.array([len(writer)]))
+    table = own.read(folder)
+    assert table.names == ("", "print", "zoe", "Åsa B.")
+    assert table.writers.tolist() == [0, 0, 0, 1, 2, 3]
+    assert table.writers.dtype == np.uint16
+    assert table.labels.tolist() == [1, 3, 3, 5, 3, 6]
+    assert np.array_equal(table.images[3:], IMAGES[:1] ^ np.uint8([5, 3, 6])[:, None, None])
+
+
+def test_files_are_read_in_the_order_of_their_names_whatever_the_file_system_says(folder, monkeypatch):
+    for writer in ("b", "a"):
+        own.write(folder / writer / "2.csv", IMAGES[:1], LABELS[:1])
+        own.write(folder / writer / "1.csv", IMAGES[:1], LABELS[:1])
+    expected = [folder / name for name in ("a.csv", "b.csv", "a/1.csv", "a/2.csv", "b/1.csv", "b/2.csv")]
+    for backwards in (False, True):
+        listed = Path.iterdir
+        monkeypatch.setattr(
+            Path, "iterdir", lambda path, listed=listed, order=backwards: sorted(listed(path), reverse=order)
+        )
+        assert own.paths(folder) == expected
+
+
+def test_a_writers_folder_without_files_is_nobody(folder):
+    (folder / "nobody").mkdir()
+    (folder / "anna").mkdir()
+    (folder / "anna/.b-1234abcd.csv").write_text("half a pa")
+    assert own.read(folder).names == ("",)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("anna/notes.txt", "anna/notes.txt: not a .csv file"),
+        ("anna/more/a.csv", "anna/more: not a .csv file"),
+        (f"{'a' * 41}/a.csv", r"a{41}: found 'a{41}', expected a writer's name: 1 to 40 printable characters"),
+        ("a\nb/a.csv", r"own/a\\nb: found 'a\\nb', expected a writer's name"),
+        ("-a/a.csv", "own/-a: found '-a', expected a writer's name"),
+        (" a/a.csv", "own/ a: found ' a', expected a writer's name"),
+    ],
+)
+def test_what_is_no_writer_is_one_line(folder, name, part):
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_text("")
+    with pytest.raises(InputError, match=part):
+        own.read(folder)
+
+
+def test_a_writers_name_may_be_any_that_is_printable_and_no_path():
+    for name in ("0001_CH4M", "a b", "Ł", "x" * 40):
+        own.check_writer(name, "--writer")
+    for name in ("", "..", ".a", "a/b", "/", "\udcff"):
+        with pytest.raises(InputError, match=r"^--writer: found .*, expected a writer's name"):
+            own.check_writer(name, "--writer")
 
 
 def test_a_file_that_is_being_written_is_not_read(folder):
