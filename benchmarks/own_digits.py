@@ -22,7 +22,7 @@ from benchmarks.shared import harness
 from handwriting import form
 from handwriting.collection import page
 from stages.digits.base import params, splits
-from stages.digits.base.dataset import Images, Labelled, Labels
+from stages.digits.base.dataset import Images, Labelled, Labels, OwnDigits
 from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble
 from stages.digits.report import drawing
@@ -71,8 +71,8 @@ def measure(
     """A network trained on Kaggle's rows outside fold 0 and on the own ones: its errors on fold 0 and on `test`."""
     started = time.process_time()
     images, labels = own
-    rows = splits.add_own(labelled, images, labels, weight, FOLDS, seed=1) if len(labels) else labelled
-    rows.folds[len(labelled.labels) :] = 1  # all are trained on
+    in_fold_1 = np.ones(len(labels), dtype=np.uint8)  # so all are trained on
+    rows = splits.add_own(labelled, OwnDigits(images, labels, in_fold_1, np.full(len(labels), "")), weight)
     trained = fit(rows, 0, recipe, lambda _: None)
     with tempfile.NamedTemporaryFile(suffix=".keras") as file:
         file.write(trained.model)

@@ -47,10 +47,24 @@ def statistics(labelled: kaggle.LabelledTable, unlabelled: kaggle.Table) -> dict
     }
 
 
-def own_statistics(digits: own.OwnTable) -> dict[str, float]:
+def own_statistics(digits: dataset.OwnDigits) -> dict[str, float]:
     """Statistics of one's own digits."""
     fingerprints = dataset.fingerprints(digits.images)
-    return {"own_rows": len(fingerprints), "own_duplicates": len(fingerprints) - len(np.unique(fingerprints))}
+    return {
+        "own_rows": len(fingerprints),
+        "own_writers": len(np.unique(digits.writers[~digits.are_printed])),
+        "own_duplicates": len(fingerprints) - len(np.unique(fingerprints)),
+    }
+
+
+def read_own(folder: Path | None, settings: Prepare) -> dataset.OwnDigits:
+    """One's own digits, with their folds; none without a folder."""
+    if folder is None:
+        return dataset.NO_OWN
+    images, labels, writers, names = own.read(folder)
+    by_name = np.array(names)[writers]
+    folds = splits.assign_own_folds(labels, by_name, settings.folds, settings.seed)
+    return dataset.OwnDigits(images, labels, folds, by_name)
 
 
 def warnings(metrics: dict[str, float]) -> list[str]:
@@ -71,18 +85,18 @@ def main() -> None:
     labelled, unlabelled = kaggle.read_labelled(raw), kaggle.read_unlabelled(raw)
     folds = splits.assign_folds(labelled.labels, settings.folds, settings.seed)
     metrics = statistics(labelled, unlabelled)
-    rows = dataset.Labelled(labelled.images, labelled.labels, folds)
+    own_digits = read_own(own_folder, settings)
+    rows = splits.add_own(dataset.Labelled(labelled.images, labelled.labels, folds), own_digits, own_weight)
     if own_folder:
-        digits = own.read(own_folder)
-        rows = splits.add_own(rows, digits.images, digits.labels, own_weight, settings.folds, settings.seed)
-        metrics |= own_statistics(digits)
-        if raw == SAMPLE:
+        metrics |= own_statistics(own_digits)
+        if raw == SAMPLE and own_weight:
             print(
                 f"warning: {own_folder} is trained on with the sample, which has few writers; see README",
                 file=sys.stderr,
             )
 
     dataset.save_labelled(dataset.LABELLED, rows)
+    dataset.save_own(dataset.OWN, own_digits)
     dataset.save_unlabelled(dataset.UNLABELLED, unlabelled.images)
     files.write_text(METRICS, json.dumps(metrics, indent=2) + "\n")
     balance = pd.DataFrame({"digit": classes, "rows": np.bincount(labelled.labels)})

@@ -89,7 +89,7 @@ def test_a_confident_prediction_skips_augmentation(image):
 
 @pytest.mark.usefixtures("without_knn")
 def test_every_held_out_image_is_predicted_by_the_member_that_never_saw_it():
-    result = ensemble.out_of_fold(LABELLED, [always(0), always(1)])
+    result = ensemble.out_of_fold(LABELLED, LABELLED, [always(0), always(1)])
     assert result.probabilities.argmax(axis=1).tolist() == result.labelled.folds.tolist() == [0, 0, 0, 0, 1, 1]
     assert result.member_accuracies == [1 / 4, 0]  # member 0 predicts 0 for labels 0 to 3; member 1 predicts 1 for 4, 5
 
@@ -109,7 +109,7 @@ def test_as_many_members_as_folds_predict_each_labelled_image_once_and_none_that
     members = [Recorder(always(0, 120).table) for _ in range(folds)]
     for number, member in enumerate(members):
         member.member = number
-    result = ensemble.out_of_fold(labelled, members)
+    result = ensemble.out_of_fold(labelled, labelled, members)
     assert sorted(row for rows in predicted for row in rows) == list(range(120))
     assert len(result.probabilities) == 120
     for number, rows in enumerate(predicted):
@@ -119,21 +119,21 @@ def test_as_many_members_as_folds_predict_each_labelled_image_once_and_none_that
 
 @pytest.mark.usefixtures("without_knn")
 def test_images_that_no_member_holds_out_are_left_out():
-    result = ensemble.out_of_fold(LABELLED, [always(0)])
+    result = ensemble.out_of_fold(LABELLED, LABELLED, [always(0)])
     assert result.labelled.labels.tolist() == [0, 1, 2, 3]
     assert len(result.probabilities) == len(result.labelled.images) == 4
 
 
 @pytest.mark.usefixtures("without_knn")
 def test_members_that_hold_out_the_same_fold_are_averaged():
-    result = ensemble.out_of_fold(LABELLED, [always(0), always(1), always(2)])
+    result = ensemble.out_of_fold(LABELLED, LABELLED, [always(0), always(1), always(2)])
     assert result.probabilities[0, [0, 2]] == pytest.approx([(0.95 + 0.05 / 9) / 2] * 2)
     assert result.probabilities[5, 1] == pytest.approx(0.95)
     assert len(result.member_accuracies) == 3
 
 
 def test_out_of_fold_knn_consults_the_other_folds_only(consulted):
-    result = ensemble.out_of_fold(LABELLED, [always(0), always(1)])
+    result = ensemble.out_of_fold(LABELLED, LABELLED, [always(0), always(1)])
     assert result.probabilities.argmax(axis=1).tolist() == [9] * 6
     assert consulted == [([0, 1, 2, 3], [4, 5], [4, 5]), ([4, 5], [0, 1, 2, 3], [0, 1, 2, 3])]
     assert result.member_accuracies == [1 / 4, 0]  # without k-NN

@@ -3,30 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+from probabilities import HISTORY, confident
 
 from stages import evaluate
 from stages.digits.base import dataset
 from stages.digits.prediction import ensemble
 from stages.digits.report import drawing, metrics
-from stages.digits.training.recipe import EpochMetrics
-
-HISTORY = pd.DataFrame(
-    [
-        EpochMetrics(0, 1, 0.9, 0.8, 0.5, 0.6, 0.008),
-        EpochMetrics(0, 2, 0.7, 0.4, 0.7, 0.9, 0.008),
-        EpochMetrics(0, 3, 0.5, 0.6, 0.8, 0.8, 0.008),
-        EpochMetrics(1, 1, 0.9, 0.3, 0.9, 0.7, 0.008),
-    ]
-)
-
-
-def confident(predicted: list[int], confidence: list[float]) -> np.ndarray:
-    """Probabilities (n, 10) that give `predicted` its confidence and spread the rest evenly."""
-    probabilities = np.repeat((1 - np.array(confidence))[:, None] / 9, 10, axis=1)
-    probabilities[np.arange(len(predicted)), predicted] = confidence
-    return probabilities
 
 
 @pytest.fixture
@@ -77,8 +60,10 @@ def test_only_a_perfect_accuracy_on_more_than_a_thousand_images_warns(
     dataset.MODELS.mkdir(parents=True)
     HISTORY.to_csv(dataset.MODELS / "history.csv", index=False)
     monkeypatch.setattr(dataset, "load_labelled", lambda _: labelled)
+    monkeypatch.setattr(dataset, "load_own", lambda _: dataset.NO_OWN)
+    empty = dataset.OutOfFold(dataset.Labelled(*dataset.NO_OWN[:3]), np.zeros((0, 10)), [])
     monkeypatch.setattr(ensemble, "load_members", list)
-    monkeypatch.setattr(ensemble, "out_of_fold", lambda *_: result)
+    monkeypatch.setattr(ensemble, "out_of_fold", lambda rows, *_: result if len(rows.labels) else empty)
     monkeypatch.setattr(drawing, "save", lambda *_: None)
     evaluate.main()
     warning = capsys.readouterr().err

@@ -47,6 +47,7 @@ def stages(project: Path, monkeypatch: pytest.MonkeyPatch, labelled: dataset.Lab
     (project / "params.yaml").write_text(settings.replace("raw: data/sample", "raw: data/raw"), encoding="utf-8")
     dataset.save_labelled(dataset.LABELLED, labelled)
     dataset.save_unlabelled(dataset.UNLABELLED, labelled.images[:20])
+    dataset.save_own(dataset.OWN, dataset.NO_OWN)
     history = [EpochMetrics(0, 1, 0.5, 0.25, 0.75, 0.875, 0.008)]
     dataset.MODELS.mkdir(parents=True)
     pd.DataFrame(history).to_csv(dataset.MODELS / "history.csv", index=False)
@@ -58,7 +59,9 @@ def stages(project: Path, monkeypatch: pytest.MonkeyPatch, labelled: dataset.Lab
     probabilities = np.eye(10)[labelled.labels]
     monkeypatch.setattr(cluster, "train_members", train_members)
     monkeypatch.setattr(ensemble, "load_members", list)
-    monkeypatch.setattr(ensemble, "out_of_fold", lambda *_: dataset.OutOfFold(labelled, probabilities, [1.0]))
+    monkeypatch.setattr(
+        ensemble, "out_of_fold", lambda rows, *_: dataset.OutOfFold(rows, np.eye(10)[rows.labels], [1.0])
+    )
     monkeypatch.setattr(ensemble, "predict", lambda images, *_: probabilities[: len(images)])
     for name in ("samples", "history", "confusion_matrix", "misclassified"):
         monkeypatch.setattr(drawing, name, lambda *_: Figure(figsize=(1, 1)))

@@ -17,6 +17,7 @@ from stages.digits.tables import kaggle
 REPOSITORY = Path(__file__).parents[2]
 OUTPUTS = [
     "data/prepared/labelled.npz",
+    "data/prepared/own.npz",
     "data/prepared/unlabelled.npz",
     "metrics/prepare.json",
     "plots/class_balance.csv",

@@ -17,20 +17,22 @@ DIGITS = 10
 SIDE = 28  # pixels
 LABELLED = Path("data/prepared/labelled.npz")
 UNLABELLED = Path("data/prepared/unlabelled.npz")
+OWN = Path("data/prepared/own.npz")
 MODELS = Path("data/models")
 RERUN = "run `dvc repro`"
-
+PRINT = "print"  # the writer of printed digits: no hand
 
 Images = npt.NDArray[np.uint8]  # (n, 28, 28), ink 0–255
 Labels = npt.NDArray[np.uint8]  # (n,), 0–9
 Folds = npt.NDArray[np.uint8]  # (n,), 0 to folds-1
-Weights = npt.NDArray[np.uint8]  # (n,), 0 for Kaggle's rows; 1 + how often an own row is trained on in an epoch
+Weights = npt.NDArray[np.uint8]  # (n,), how often an own row is trained on in an epoch; 0 for Kaggle's rows
+Writers = npt.NDArray[np.str_]  # (n,), their names
 Rows = npt.NDArray[np.int64]  # (n,), positions in another array
 Probabilities = npt.NDArray[np.floating]  # (n, 10), each row sums to 1
 
 
 class Labelled(NamedTuple):
-    """The labelled images, each assigned to one fold."""
+    """The labelled images that may be trained on, each assigned to one fold."""
 
     images: Images
     labels: Labels
@@ -42,26 +44,41 @@ class Labelled(NamedTuple):
         """Mask (n,) of one's own rows."""
         return np.zeros(len(self.labels), dtype=bool) if self.own is None else self.own > 0
 
-    def known(self) -> "Labelled":
-        """The rows that may be learned from: all but own ones of weight 0, which are only evaluated."""
-        return self if self.own is None else self.subset(self.own != 1)
-
     def subset(self, rows: Rows | npt.NDArray[np.bool_]) -> "Labelled":
         """Those rows, by position or mask."""
         own = None if self.own is None else self.own[rows]
         return Labelled(self.images[rows], self.labels[rows], self.folds[rows], own)
 
 
+class OwnDigits(NamedTuple):
+    """One's own digits, as they are evaluated; those that are trained on are rows of `Labelled`, too."""
+
+    images: Images
+    labels: Labels
+    folds: Folds
+    writers: Writers
+
+    @property
+    def are_printed(self) -> npt.NDArray[np.bool_]:
+        """Mask (n,) of the digits that no hand wrote."""
+        return self.writers == PRINT
+
+    def subset(self, rows: npt.NDArray[np.bool_]) -> "OwnDigits":
+        """Those rows, by mask."""
+        return OwnDigits(self.images[rows], self.labels[rows], self.folds[rows], self.writers[rows])
+
+
+NO_OWN = OwnDigits(
+    np.zeros((0, SIDE, SIDE), np.uint8), np.zeros(0, np.uint8), np.zeros(0, np.uint8), np.zeros(0, np.str_)
+)
+
+
 class OutOfFold(NamedTuple):
-    """The labelled images that at least one member holds out, each predicted by members that never saw it."""
+    """The images that at least one member holds out, each predicted by members that never saw it."""
 
     labelled: Labelled
     probabilities: Probabilities
-    member_accuracies: list[float]  # of each member alone on Kaggle's rows of its own fold, without k-NN
-
-    def subset(self, rows: npt.NDArray[np.bool_]) -> "OutOfFold":
-        """Those images, by a mask."""
-        return OutOfFold(self.labelled.subset(rows), self.probabilities[rows], self.member_accuracies)
+    member_accuracies: list[float]  # of each member alone on its own fold, without k-NN
 
 
 def fingerprints(images: Images) -> npt.NDArray[np.uint64]:
@@ -82,12 +99,21 @@ def load_labelled(path: Path) -> Labelled:
     return labelled
 
 
+def save_own(path: Path, own: OwnDigits) -> None:
+    _save(path, own._asdict())
+
+
+def load_own(path: Path) -> OwnDigits:
+    """One's own digits; InputError if the file holds anything else."""
+    return OwnDigits(**_load(path, OwnDigits._fields))
+
+
 def save_unlabelled(path: Path, images: Images) -> None:
     """Save the images in the order of test.csv."""
     _save(path, {"images": images})
 
 
-def _save(path: Path, arrays: dict[str, npt.NDArray[np.uint8]]) -> None:
+def _save(path: Path, arrays: dict[str, npt.NDArray]) -> None:
     """An .npz file, of the same bytes on every Python.
 
     `np.savez` makes all entries ZIP64, whose headers Python 3.11.2 writes in another way than 3.11.7.
@@ -104,8 +130,8 @@ def load_unlabelled(path: Path) -> Images:
     return _load(path, ("images",))["images"]
 
 
-def _load(path: Path, names: tuple[str, ...], optional: str = "") -> dict[str, npt.NDArray[np.uint8]]:
-    """The arrays of a file that `prepare` wrote: as many images as labels and folds, all uint8."""
+def _load(path: Path, names: tuple[str, ...], optional: str = "") -> dict[str, npt.NDArray]:
+    """The arrays of a file that `prepare` wrote: as many images as labels and folds, all uint8 but names."""
     try:
         with path.open("rb") as file, np.load(file) as stored:  # np.load leaves a damaged file open
             names += (optional,) * (optional in stored)
@@ -116,7 +142,7 @@ def _load(path: Path, names: tuple[str, ...], optional: str = "") -> dict[str, n
         raise InputError(f"{path}: damaged: {error}; {RERUN}") from None
     shapes = {name: array.shape for name, array in arrays.items()}
     expected = {name: (len(arrays["images"]), *((SIDE, SIDE) if name == "images" else ())) for name in names}
-    if shapes != expected or any(array.dtype != np.uint8 for array in arrays.values()):
+    if shapes != expected or any(array.dtype != np.uint8 for name, array in arrays.items() if name != "writers"):
         kinds = {name: f"{array.shape} {array.dtype}" for name, array in arrays.items()}
         raise InputError(f"{path}: found {kinds}, expected {expected}, all uint8; {RERUN}")
     return arrays

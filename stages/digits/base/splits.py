@@ -3,9 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from stages.digits.base.dataset import DIGITS, Folds, Images, Labelled, Labels, Rows
+from stages.digits.base.dataset import DIGITS, PRINT, Folds, Labelled, Labels, OwnDigits, Rows, Writers
 from stages.digits.base.errors import InputError
 
 
@@ -38,26 +37,38 @@ def assign_folds(labels: Labels, folds: int, seed: int) -> Folds:
     return assigned
 
 
-def add_own(labelled: Labelled, images: Images, labels: Labels, weight: int, folds: int, seed: int) -> Labelled:
-    """`labelled`, then one's own rows, to be trained on `weight` times in an epoch.
+def assign_own_folds(labels: Labels, writers: Writers, folds: int, seed: int) -> Folds:
+    """The fold of each own row: out of fold then means a hand never seen, if there are as many writers as folds.
 
-    Few as they may be, each digit is spread evenly over the folds.
+    A writer is held out whole. With fewer writers, and for printed digits, each digit is spread evenly over the folds.
     """
-    order = np.random.default_rng(seed).permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
-    own_folds = np.empty(len(labels), dtype=np.uint8)
-    own_folds[order] = np.arange(len(labels)) % folds
-    return Labelled(
-        np.concatenate([labelled.images, images]),
-        np.concatenate([labelled.labels, labels]),
-        np.concatenate([labelled.folds, own_folds]),
-        np.repeat(np.array([0, 1 + weight], dtype=np.uint8), [len(labelled.labels), len(labels)]),
-    )
+    from sklearn.model_selection import GroupKFold  # here: as above
+
+    assigned = np.empty(len(labels), dtype=np.uint8)
+    printed = writers == PRINT
+    for rows in map(np.flatnonzero, (~printed, printed)):
+        order = np.random.default_rng(seed).permutation(rows)
+        order = order[np.argsort(labels[order], kind="stable")]
+        assigned[order] = np.arange(len(rows)) % folds
+    hands = np.flatnonzero(~printed)
+    if len(np.unique(writers[hands])) >= folds:
+        for fold, (_, held_out) in enumerate(GroupKFold(folds).split(hands, groups=writers[hands])):
+            assigned[hands[held_out]] = fold
+    return assigned
 
 
-def held_out_rows(labelled: Labelled, member: int) -> npt.NDArray[np.bool_]:
-    """Mask (n,) of the images that the member, counted from 0, never sees: one fold each, cyclically."""
-    return labelled.folds == member % (int(labelled.folds.max()) + 1)
+def add_own(labelled: Labelled, own: OwnDigits, weight: int) -> Labelled:
+    """`labelled`, then one's own rows, to be trained on `weight` times in an epoch: with 0 they aren't added."""
+    if not weight or not len(own.labels):
+        return labelled
+    weights = np.repeat(np.array([0, weight], dtype=np.uint8), [len(labelled.labels), len(own.labels)])
+    images, labels, folds = (np.concatenate(pair) for pair in zip(labelled[:3], own[:3], strict=True))
+    return Labelled(images, labels, folds, weights)
+
+
+def held_out_fold(labelled: Labelled, member: int) -> int:
+    """The fold that the member, counted from 0, never sees: one each, cyclically."""
+    return member % (int(labelled.folds.max()) + 1)
 
 
 def split(labelled: Labelled, member: int, validation_fraction: float, seed: int) -> Split:
@@ -67,7 +78,7 @@ def split(labelled: Labelled, member: int, validation_fraction: float, seed: int
     """
     from sklearn.model_selection import train_test_split  # here: as above
 
-    held_out = held_out_rows(labelled, member)
+    held_out = labelled.folds == held_out_fold(labelled, member)
     remaining = np.flatnonzero(~held_out & ~labelled.is_own)
     train, validation = train_test_split(
         remaining,
@@ -77,5 +88,5 @@ def split(labelled: Labelled, member: int, validation_fraction: float, seed: int
     )
     if labelled.own is not None:
         own = np.flatnonzero(~held_out & labelled.is_own)
-        train = np.concatenate([train, np.repeat(own, labelled.own[own] - 1)])
+        train = np.concatenate([train, np.repeat(own, labelled.own[own])])
     return Split(np.sort(train), np.sort(validation), np.flatnonzero(held_out))

@@ -49,36 +49,35 @@ def _problem(model: keras.Model) -> str | None:
     return None
 
 
-def out_of_fold(labelled: Labelled, members: list[keras.Model]) -> OutOfFold:
+def out_of_fold(labelled: Labelled, reference: Labelled, members: list[keras.Model]) -> OutOfFold:
     """Out-of-fold predictions: the average of the members that hold an image out, then k-NN where it is uncertain.
 
-    With fewer members than folds, the images of the remaining folds are left out. k-NN consults other folds only.
+    The members were trained on `reference`, and k-NN consults its other folds. With fewer members than folds, the
+    images of the remaining folds are left out.
     """
     total, n_predictions = np.zeros((len(labelled.images), DIGITS)), np.zeros((len(labelled.images), 1))
     member_accuracies = []
     for member, model in enumerate(members):
-        held_out = splits.held_out_rows(labelled, member)
-        probabilities = predict_proba(model, labelled.images[held_out])
-        correct = probabilities.argmax(axis=1) == labelled.labels[held_out]
-        member_accuracies.append(float(correct[~labelled.is_own[held_out]].mean()))
-        total[held_out] += probabilities
-        n_predictions[held_out] += 1
+        held_out = labelled.folds == splits.held_out_fold(reference, member)
+        if held_out.any():
+            probabilities = predict_proba(model, labelled.images[held_out])
+            member_accuracies.append(float((probabilities.argmax(axis=1) == labelled.labels[held_out]).mean()))
+            total[held_out] += probabilities
+            n_predictions[held_out] += 1
     evaluated = n_predictions[:, 0] > 0
     subset = labelled.subset(evaluated)
     probabilities = total[evaluated] / n_predictions[evaluated]
-    known = labelled.known()
     for fold in np.unique(subset.folds):
-        rows, others = subset.folds == fold, known.folds != fold
+        rows, others = subset.folds == fold, reference.folds != fold
         probabilities[rows] = neighbours.refine_uncertain(
-            probabilities[rows], subset.images[rows], known.images[others], known.labels[others]
+            probabilities[rows], subset.images[rows], reference.images[others], reference.labels[others]
         )
     return OutOfFold(subset, probabilities, member_accuracies)
 
 
 def predict(images: Images, reference: Labelled, members: list[keras.Model]) -> Probabilities:
     """Probabilities of new images: the average of all members, then k-NN over `reference` where it is uncertain."""
-    known = reference.known()
-    return neighbours.refine_uncertain(average(images, members), images, known.images, known.labels)
+    return neighbours.refine_uncertain(average(images, members), images, reference.images, reference.labels)
 
 
 def average(images: Images, members: list[keras.Model]) -> Probabilities:

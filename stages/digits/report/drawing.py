@@ -122,6 +122,7 @@ class Misclassified(NamedTuple):
     actual: Labels
     predicted: Labels
     confidence: np.ndarray  # (n,), probabilities of the predictions
+    writers: Sequence[str] | None = None  # whose name is drawn below
 
 
 def misclassified(errors: Misclassified, classes: Sequence[str], own: Misclassified | None = None) -> Figure:
@@ -143,8 +144,10 @@ def _titles(errors: Misclassified, classes: Sequence[str]) -> tuple[list[str], f
     """The titles of the images that are drawn, and the height in inches that these need."""
     titles = [
         textwrap.fill(f"{classes[actual]} read as {classes[predicted]}", TITLE_WIDTH) + f"\n{100 * sure:.0f} % sure"
-        for _, actual, predicted, sure in zip(*(part[:MAX_MISCLASSIFIED] for part in errors), strict=True)
+        for _, actual, predicted, sure in zip(*(part[:MAX_MISCLASSIFIED] for part in errors[:4]), strict=True)
     ]
+    if errors.writers and any(errors.writers):
+        titles = [f"{title}\n{writer[:TITLE_WIDTH]}" for title, writer in zip(titles, errors.writers, strict=False)]
     extra_lines = max((title.count("\n") for title in titles), default=1) - 1
     rows = max(1, -(-len(titles) // MISCLASSIFIED_COLUMNS))
     return titles, rows * (1.45 + 0.16 * extra_lines) + 0.4

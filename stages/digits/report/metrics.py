@@ -8,7 +8,7 @@ from sklearn.metrics import confusion_matrix as count_pairs
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from stages.digits.base import dataset
-from stages.digits.base.dataset import Labels, OutOfFold, Probabilities, Rows
+from stages.digits.base.dataset import Labelled, Labels, OutOfFold, OwnDigits, Probabilities, Rows, Writers
 from stages.digits.report import drawing, proportion
 
 BINS = 10  # of confidence, equally wide
@@ -46,14 +46,32 @@ def compute(result: OutOfFold, history: pd.DataFrame) -> dict:
     }
 
 
-def compute_own(result: OutOfFold) -> dict[str, float]:
-    """The metrics of one's own digits: out of fold, too, and apart from Kaggle's."""
-    correct = result.probabilities.argmax(axis=1) == result.labelled.labels
-    return {
-        "own_accuracy": round(float(correct.mean()), 5),
-        "own_errors": int((~correct).sum()),
-        "own_images": len(correct),
-    }
+def compute_own(own: OwnDigits, predicted: Labels, writer_independent: bool) -> dict[str, float | str]:
+    """The metrics of one's own digits: out of fold, too, and apart from Kaggle's; those of print apart from hands'."""
+    values: dict[str, float | str] = {}
+    for kind, rows in (("own", ~own.are_printed), ("print", own.are_printed)):
+        if images := int(rows.sum()):
+            errors = int((predicted[rows] != own.labels[rows]).sum())
+            values |= {f"{kind}_accuracy": round(1 - errors / images, 5), f"{kind}_errors": errors}
+            values[f"{kind}_images"] = images
+    if "own_images" in values:
+        values["own_writers"] = len(np.unique(own.writers[~own.are_printed]))
+        values["own_evaluation"] = "writer-independent" if writer_independent else "writer-dependent"
+    return values
+
+
+def is_writer_independent(own: OwnDigits, labelled: Labelled) -> bool:
+    """Whether no network that predicts a hand was trained on any of its digits."""
+    hands = own.subset(~own.are_printed)
+    places = set(zip(hands.writers.tolist(), hands.folds.tolist(), strict=True))
+    return not labelled.is_own.any() or len(places) == len(np.unique(hands.writers))
+
+
+def own_writers(own: OwnDigits, predicted: Labels) -> pd.DataFrame:
+    """A row for each writer, that with the highest error rate first: `writer, errors, images, error_rate`."""
+    table = pd.DataFrame({"writer": np.where(own.writers == "", "own", own.writers), "wrong": predicted != own.labels})
+    table = table.groupby("writer")["wrong"].agg(errors="sum", images="size", error_rate="mean").reset_index()
+    return table.sort_values("error_rate", ascending=False, kind="stable")
 
 
 def headline(values: dict, members: int, labelled_images: int) -> pd.DataFrame:
@@ -66,7 +84,9 @@ def headline(values: dict, members: int, labelled_images: int) -> pd.DataFrame:
         "log loss": f"{values['log_loss']:.4f}",
     }
     if "own_images" in values:
-        figures["own errors"] = f"{values['own_errors']:,} of {values['own_images']:,}"
+        figures[f"own errors, {values['own_evaluation']}"] = f"{values['own_errors']:,} of {values['own_images']:,}"
+    if "print_images" in values:
+        figures["print errors"] = f"{values['print_errors']:,} of {values['print_images']:,}"
     return pd.DataFrame(figures.items(), columns=["figure", "value"])
 
 
@@ -113,12 +133,13 @@ def most_confident_errors(probabilities: Probabilities, labels: Labels) -> Rows:
     return rows[np.argsort(-probabilities[rows].max(axis=1), kind="stable")]
 
 
-def misclassified(result: OutOfFold) -> drawing.Misclassified:
-    """The misclassified images as they are drawn, the most confident first."""
+def misclassified(result: OutOfFold, writers: Writers | None = None) -> drawing.Misclassified:
+    """The misclassified images as they are drawn, the most confident first; `writers` (n,) are those of all images."""
     labelled, probabilities, _ = result
     rows = most_confident_errors(probabilities, labelled.labels)
     predicted, confidence = probabilities[rows].argmax(axis=1), probabilities[rows].max(axis=1)
-    return drawing.Misclassified(labelled.images[rows], labelled.labels[rows], predicted, confidence)
+    names = None if writers is None else writers[rows].tolist()
+    return drawing.Misclassified(labelled.images[rows], labelled.labels[rows], predicted, confidence, names)
 
 
 def name_classes(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

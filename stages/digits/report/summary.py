@@ -25,11 +25,7 @@ def lines(metrics: dict, members: int, predictions: int, raw: Path) -> list[str]
             if evaluated < labelled
             else []
         ),
-        *(
-            ["your own    {own_errors:,} errors in {own_images:,} digits, out of fold, too".format(**metrics)]
-            if "own_images" in metrics
-            else []
-        ),
+        *_own_lines(metrics),
         "pictures    plots/*.png, or all on one page beside the last commit: make plots",
         f"models      {dataset.MODELS}/*.keras: {members} network{'s' * (members != 1)}",
         f"submission  {SUBMISSION}: {predictions:,} digits",
@@ -39,6 +35,20 @@ def lines(metrics: dict, members: int, predictions: int, raw: Path) -> list[str]
             else ["next        submit it:", f"kaggle competitions submit -c digit-recognizer -f {SUBMISSION} -m TEXT"]
         ),
     ]
+
+
+def _own_lines(metrics: dict) -> list[str]:
+    lines = []
+    if "own_images" in metrics:
+        is_known = metrics["own_evaluation"] == "writer-dependent"
+        seen = "other digits of theirs are trained on" if is_known else "held out whole from who predicts them"
+        lines = [
+            "your own    {own_errors:,} errors in {own_images:,} digits, {own_evaluation}:".format(**metrics),
+            f"            {metrics['own_writers']} writer{'s' * (metrics['own_writers'] > 1)}, {seen}",
+        ]
+    if "print_images" in metrics:
+        lines.append("printed     {print_errors:,} errors in {print_images:,} digits".format(**metrics))
+    return lines
 
 
 def main() -> None:

@@ -20,7 +20,6 @@ from stages.digits.tables import archive, kaggle
 from stages.digits.tables.kaggle import LABEL, PIXELS, LabelledTable
 
 FOLDER = Path("data/own")  # where digits are collected, unless params.yaml names another folder
-PRINT = "print"  # the writer of printed digits, which are no hand
 CELL = ["row", "column"]  # of the page, from 0
 MAX_ROWS = 100_000  # of all files
 MAX_FILES = 10_000
