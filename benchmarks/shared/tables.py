@@ -227,16 +227,6 @@ def probabilities() -> str:
     )
 
 
-def overhead() -> str:
-    """What part of a preset's CPU time is not gradient steps."""
-    rows = [
-        [f"**{row.preset}**", f"{row.cpu_seconds:,}", f"{row.cpu_seconds_without_gradient_steps:,}",
-         f"{100 * row.fraction:.0f} %"]
-        for row in results("overhead").itertuples()
-    ]  # fmt: skip
-    return markdown(["preset", "CPU s", "without gradient steps", "overhead"], rows)
-
-
 def handwriting() -> str:
     """Errors on handwriting that isn't MNIST, only resized and brought to MNIST's form."""
     table = results("handwriting")

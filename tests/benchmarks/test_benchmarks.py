@@ -9,15 +9,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmarks import compare, frontier, no_gradient_steps, verify, verify_cpu, worker_scaling
+from benchmarks import compare, verify, verify_cpu, worker_scaling
 from benchmarks.baselines.deotte import random_affine
 from benchmarks.shared import harness, tables
 from benchmarks.shared.presets import PRESETS
-from stages.digits.base import splits
-from stages.digits.model import network
 from stages.digits.model.backend import keras
 from stages.digits.tables import kaggle
-from stages.digits.training import member
 
 
 def run(model: str, third: int, errors: int, seed: int = 1, **cost: float | str) -> dict:
@@ -204,54 +201,6 @@ def test_times_that_more_workers_cannot_reach_are_rejected():
         worker_scaling.calculate({1: 196.0, 2: 87.0})
 
 
-@pytest.mark.slow
-def test_without_gradient_steps_batches_are_drawn_and_the_known_model_comes_out(
-    labelled, recipe, tmp_path, monkeypatch
-):
-    known = member.finished(member.compile_network(recipe.model_copy(update={"seed": 9}), member=1))
-    (tmp_path / "member-01.keras").write_bytes(network.serialize(known))
-    drawn, batches = [], member.batches
-
-    def count(*arguments):
-        for batch in batches(*arguments):
-            drawn.append(batch)
-            yield batch
-
-    monkeypatch.setattr(member, "batches", count)
-    undo = no_gradient_steps.skip_gradient_steps(tmp_path)
-    try:
-        trained = member.fit(labelled, 1, recipe, lambda _: None)
-    finally:
-        undo()
-    (tmp_path / "trained.keras").write_bytes(trained.model)
-    came_out = keras.models.load_model(tmp_path / "trained.keras")
-    for weights, expected in zip(came_out.get_weights(), known.get_weights(), strict=True):
-        np.testing.assert_array_equal(weights, expected)
-    np.testing.assert_array_equal(came_out.predict(labelled.images), known.predict(labelled.images))
-    first, second = trained.history
-    assert first.validation_loss == second.validation_loss
-    rows = splits.split(labelled, 1, recipe.validation_fraction, recipe.seed).train
-    assert len(drawn) == 2 * (len(rows) // recipe.batch_size)
-
-
-@pytest.mark.slow
-def test_dask_preloads_the_module_into_each_worker(tmp_path, monkeypatch):
-    monkeypatch.setenv(no_gradient_steps.FINISHED_MODELS, str(tmp_path))
-    code = (
-        "import distributed\n"
-        "if __name__ == '__main__':\n"
-        "    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:\n"
-        "        with distributed.Client(cluster) as client:\n"
-        "            def name(): from stages.digits.training import member; return member.compile_network.__name__\n"
-        "            print(client.submit(name).result())\n"
-    )
-    (tmp_path / "probe.py").write_text(code.replace("def name(): ", "def name():\n                "), encoding="utf-8")
-    monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__PRELOAD", "benchmarks.no_gradient_steps")
-    monkeypatch.setenv("PYTHONPATH", str(harness.ROOT))
-    done = subprocess.run([sys.executable, tmp_path / "probe.py"], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "compile_without_steps", done.stderr
-
-
 def test_a_command_that_fails_stops_the_benchmark(tmp_path):
     with pytest.raises(subprocess.CalledProcessError):
         harness.cost([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)
@@ -306,34 +255,3 @@ def test_every_output_of_the_pipeline_is_compared():
     pipeline = yaml.safe_load((harness.ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     outs = [out for stage in pipeline["stages"].values() for out in stage["outs"]]
     assert verify.outputs(harness.ROOT).keys() == {out if isinstance(out, str) else next(iter(out)) for out in outs}
-
-
-def test_the_frontier_averages_the_seeds_that_ran_all_thirds():
-    rows = [
-        {
-            "setting": "32x6",
-            "seed": seed,
-            "third": third,
-            "members": 1,
-            "errors": seed * 10,
-            "cpu_seconds": 40.0 + third,
-        }
-        for seed, thirds in ((1, 3), (3, 3), (5, 2))
-        for third in range(thirds)
-    ]
-    (row,) = frontier.summary(pd.DataFrame(rows)).to_dict("records")
-    assert row == {
-        "setting": "32x6", "members": 1, "seeds": 2, "errors": 60, "cpu_seconds": 41.0,
-        "standard_error": pytest.approx(30),
-    }  # fmt: skip
-
-
-def test_the_frontier_has_a_line_for_each_number_of_members_and_width_and_names_the_epochs_of_its_points():
-    points = [("32x6", 1), ("32x17", 1), ("32x17", 2), ("32x6, rate 0.014", 1)]
-    rows = [
-        {"setting": setting, "members": members, "errors": 170.0, "cpu_seconds": 50.0, "standard_error": 2.0}
-        for setting, members in points
-    ]
-    (axes,) = frontier.figure(pd.DataFrame(rows)).axes
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["1 × 32", "1 × 32, rate 0.014", "2 × 32"]
-    assert sorted(text.get_text() for text in axes.texts) == ["17", "17", "6", "6"]
