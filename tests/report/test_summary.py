@@ -12,8 +12,8 @@ from stages.digits.report import summary
 METRICS = {"errors": 44, "evaluated_images": 16800, "labelled_rows": 16800}
 
 
-def printed(raw: str = "data/sample", members: int = 4, labelled_rows: int = 16800) -> str:
-    lines = summary.lines(METRICS | {"labelled_rows": labelled_rows}, members, 28000, Path(raw))
+def printed(raw: str = "data/sample", members: int = 4, labelled_rows: int = 16800, **others: object) -> str:
+    lines = summary.lines(METRICS | {"labelled_rows": labelled_rows} | others, members, 28000, Path(raw))
     assert max(map(len, lines)) <= 80
     return "\n".join(lines)
 
@@ -26,6 +26,22 @@ def test_it_states_the_accuracy_with_its_interval_and_the_errors():
 @pytest.mark.parametrize(("labelled_rows", "said"), [(16800, False), (42000, True)])
 def test_it_says_when_not_all_labelled_images_were_held_out(labelled_rows, said):
     assert ("only these of 42,000 were held out" in printed(labelled_rows=labelled_rows)) == said
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "writers", "said"),
+    [
+        ("writer-independent", 1234, "1,234 writers, each held out whole from who predicts them"),
+        ("writer-dependent", 1, "1 writer, whose other digits were trained on"),
+    ],
+)
+def test_it_says_whether_the_hands_were_known_to_the_networks_that_predict_them(evaluation, writers, said):
+    own = {"own_errors": 1035, "own_images": 99999, "own_writers": writers, "own_evaluation": evaluation}
+    text = printed(**own)
+    assert f"1,035 errors in 99,999 digits, {evaluation}:\n" in text
+    assert said in text
+    assert "print  " not in text
+    assert "print       2 errors in 3,000 digits\n" in printed(**own, print_errors=2, print_images=3000)
 
 
 def test_it_says_where_pictures_models_and_submission_are():

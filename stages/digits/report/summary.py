@@ -40,14 +40,15 @@ def lines(metrics: dict, members: int, predictions: int, raw: Path) -> list[str]
 def _own_lines(metrics: dict) -> list[str]:
     lines = []
     if "own_images" in metrics:
-        is_known = metrics["own_evaluation"] == "writer-dependent"
-        seen = "other digits of theirs are trained on" if is_known else "held out whole from who predicts them"
+        known = "whose other digits were trained on"
+        never_seen = "each held out whole from who predicts them"
         lines = [
             "your own    {own_errors:,} errors in {own_images:,} digits, {own_evaluation}:".format(**metrics),
-            f"            {metrics['own_writers']} writer{'s' * (metrics['own_writers'] > 1)}, {seen}",
+            f"            {metrics['own_writers']:,} writer{'s' * (metrics['own_writers'] > 1)}, "
+            f"{known if metrics['own_evaluation'] == 'writer-dependent' else never_seen}",
         ]
     if "print_images" in metrics:
-        lines.append("printed     {print_errors:,} errors in {print_images:,} digits".format(**metrics))
+        lines.append("print       {print_errors:,} errors in {print_images:,} digits".format(**metrics))
     return lines
 
 
