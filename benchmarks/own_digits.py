@@ -18,12 +18,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.drawn import hands
-from benchmarks.shared import harness
+from benchmarks.shared import harness, models
 from handwriting import form
 from handwriting.collection import page
 from stages.digits.base import params, splits
 from stages.digits.base.dataset import Images, Labelled, Labels, OwnDigits
-from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble
 from stages.digits.report import drawing
 from stages.digits.tables import kaggle
@@ -73,11 +72,7 @@ def measure(
     images, labels = own
     in_fold_1 = np.ones(len(labels), dtype=np.uint8)  # so all are trained on
     rows = splits.add_own(labelled, OwnDigits(images, labels, in_fold_1, np.full(len(labels), "")), weight)
-    trained = fit(rows, 0, recipe, lambda _: None)
-    with tempfile.NamedTemporaryFile(suffix=".keras") as file:
-        file.write(trained.model)
-        file.flush()
-        model = keras.models.load_model(file.name)
+    model = models.load(fit(rows, 0, recipe, lambda _: None).model)
     held_out = rows.folds == 0
     reference = rows.subset(~held_out)
     on_own = ensemble.predict(test[0], reference, [model]).argmax(axis=1) != test[1]

@@ -11,7 +11,6 @@ Writes results/writers.csv, writers_confidence.csv, writers_curve.csv and writer
 """
 
 import argparse
-import tempfile
 import time
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.own_digits import FOLDS, QUICK, stratified
-from benchmarks.shared import harness
+from benchmarks.shared import harness, models
 from handwriting.pages.reading import SURE
 from stages.digits.base import params, splits
 from stages.digits.base.dataset import Labelled, OwnDigits, Probabilities
@@ -39,17 +38,10 @@ COUNTS, FEW = (1, 2, 4, 8), 50  # writers that are learned from, and digits of e
 TEST_WRITERS = 3
 
 
-def load(model: bytes) -> keras.Model:
-    with tempfile.NamedTemporaryFile(suffix=".keras") as file:
-        file.write(model)
-        file.flush()
-        return keras.models.load_model(file.name)
-
-
 def train(reference: Labelled, recipe: Recipe) -> list[keras.Model]:
     """All members; those of an interrupted run are taken from its cache."""
     members: list[TrainedMember] = cluster.train_members(reference, recipe, lambda _: None, print)
-    return [load(member.model) for member in members]
+    return [models.load(member.model) for member in members]
 
 
 def confidence(probabilities: Probabilities, digits: OwnDigits, key: dict) -> list[dict]:
@@ -106,7 +98,7 @@ def curve_point(labelled: Labelled, digits: OwnDigits, recipe: Recipe, part: int
         rows = [stratified(one, digits.labels[one], each)[0] for one in rows]
     learned = digits.subset(np.isin(np.arange(len(digits.labels)), np.concatenate([[], *rows])))
     reference = splits.add_own(labelled, learned._replace(folds=np.ones(len(learned.labels), np.uint8)), weight=1)
-    model = load(fit(reference, 0, recipe, lambda _: None).model)
+    model = models.load(fit(reference, 0, recipe, lambda _: None).model)
     unseen = digits.subset(np.isin(digits.writers, test))
     seen, held_out = reference.subset(reference.folds != 0), labelled.subset(labelled.folds == 0)
     errors = [

@@ -1,17 +1,15 @@
 """Two recipes on the same held-out images: what single members score there, and how sure the difference is."""
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
 
+from benchmarks.shared import models
 from stages.digits.base import splits
 from stages.digits.base.dataset import Labelled
-from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble
 from stages.digits.training import cluster, member_cache
 from stages.digits.training.recipe import Recipe
@@ -99,10 +97,7 @@ def _members(recipe: Recipe, members: int) -> Recipe:
 
 def _evaluate(model: bytes, labelled: Labelled, member: int) -> tuple[float, int]:
     """Log loss and errors of a saved model on the fold that the member holds out."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "member.keras"
-        path.write_bytes(model)
-        network = keras.models.load_model(path, safe_mode=True)
+    network = models.load(model)
     held_out = splits.held_out_rows(labelled, member)
     labels = labelled.labels[held_out]
     probabilities = ensemble.predict_proba(network, labelled.images[held_out])
