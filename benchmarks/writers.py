@@ -158,9 +158,9 @@ def main() -> None:
     digits = OwnDigits(images, labels, np.zeros(len(labels), np.uint8), np.array(names)[writers])
     if arguments.held_back or everything:
         labelled = Labelled(*table, splits.assign_folds(table.labels, recipe.members, seed=1))
-        for weight in (1, 0):
-            for seed in range(1, PARTS + 1):
-                hold_back(labelled, digits, recipe.model_copy(update={"seed": seed}), weight)
+        for seed in range(1, PARTS + 1):
+            hold_back(labelled, digits, recipe.model_copy(update={"seed": seed}), weight=1)
+        hold_back(labelled, digits, recipe, weight=0)
     if arguments.curve or everything:
         labelled = Labelled(*table, splits.assign_folds(table.labels, FOLDS, seed=1))
         quick = recipe.model_copy(update=QUICK)

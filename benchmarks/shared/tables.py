@@ -264,6 +264,58 @@ def own_digits(table: pd.DataFrame | None = None) -> str:
     return markdown(["own digits trained on", "errors on new forms", "error rate", "errors on Kaggle's digits"], rows)
 
 
+def writers(table: pd.DataFrame | None = None) -> str:
+    """Errors on hands that were never seen: what was printed for the others, out of fold, and what happened."""
+    table = results("writers") if table is None else table
+    learned = table[table["own_weight"] > 0]
+    rows = [[str(row.seed), *_printed_and_actual(row)] for row in learned.itertuples()]
+    rows.append(["all", *_printed_and_actual(learned.sum(numeric_only=True))])
+    return markdown(["seed", "printed for the others", "printed error rate", "never seen", "error rate"], rows)
+
+
+def _printed_and_actual(row: pd.Series) -> list[str]:
+    return [
+        f"{row.printed_errors:.0f} of {row.printed_images:,.0f}",
+        f"{100 * row.printed_errors / row.printed_images:.2f} %",
+        f"{row.errors:.0f} of {row.images:,.0f}",
+        f"{100 * row.errors / row.images:.2f} %",
+    ]
+
+
+def writers_sure() -> str:
+    """How sure the wrong and right predictions of hands that were never seen are, with and without other hands."""
+    names = {0: "Kaggle's alone", 1: "with other hands and print"}
+    rows = [
+        [names[weight], f"{one.read_errors} of {one.images:,}", f"{100 * one.read_errors / one.images:.2f} %",
+         str(one.sure_errors), f"{100 * one.sure_errors / one.images:.2f} %",
+         f"{100 * one.unsure_right / (one.images - one.read_errors):.1f} %"]
+        for weight, one in results("writers").groupby("own_weight").sum(numeric_only=True).iterrows()
+        for one in [one.astype(int)]
+    ]  # fmt: skip
+    header = ["trained on", "errors", "error rate", "of these sure", "sure and wrong", "right but unsure"]
+    return markdown(header, rows)
+
+
+def writers_confidence() -> str:
+    """The reliability curve of hands that were never seen, as a table: accuracy in each bin of confidence."""
+    table = results("writers_confidence")
+    table["correct"] = table["accuracy"] * table["images"]
+    table["sum"] = table["confidence"] * table["images"]
+    sums = table.groupby(["own_weight", "bin"])[["images", "correct", "sum"]].sum()
+    rows = []
+    for number in sorted(table["bin"].unique(), reverse=True):
+        row = [f"{number / 10:.1f} to {(number + 1) / 10:.1f}"]
+        for weight in (0, 1):
+            if (weight, number) in sums.index:
+                images, correct, total = sums.loc[(weight, number)]
+                row += [f"{images:,.0f}", f"{100 * total / images:.1f} %", f"{100 * correct / images:.1f} %"]
+            else:
+                row += ["0", "", ""]
+        rows.append(row)
+    header = ["confidence", "Kaggle's alone: digits", "mean", "right", "with other hands: digits", "mean", "right"]
+    return markdown(header, rows)
+
+
 def data_scaling() -> str:
     """Time and memory with a train.csv up to ten times as long as Kaggle's."""
     table = results("data_scaling")
