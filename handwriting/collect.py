@@ -1,8 +1,8 @@
-"""Collect your own digits from filled forms, or from other ruled pages, into data/own.
+"""Collect your own digits into data/own: from filled forms, other ruled pages, or folders of labelled pictures.
 
-python -m handwriting.collect SCAN... [--labels LABELS] [--trust]
+python -m handwriting.collect SCAN_OR_FOLDER... [--writer NAME] [--labels LABELS] [--trust]
 
-Each page becomes a CSV file: to take a page out again, remove its file.
+Each page becomes a CSV file, and so do a writer's pictures: to take them out again, remove the file.
 """
 
 import argparse
@@ -10,17 +10,18 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from handwriting import predict
-from handwriting.collection import contact_sheet, page
+from handwriting.collection import intake, page, pictures
+from handwriting.collection.intake import Target
 from handwriting.collection.page import Page
+from handwriting.collection.pictures import LeftOut
 from handwriting.pages import picture
 from handwriting.pages.picture import Picture
-from handwriting.pages.reading import SURE
 from stages.digits.base import dataset, errors, params
 from stages.digits.base.dataset import Images, Labels, Probabilities
 from stages.digits.base.errors import InputError
@@ -28,28 +29,14 @@ from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble
 from stages.digits.tables import own
 
-SHEETS = Path("data/collected")
-MAX_STEM = 40  # characters of a scan's name that its page's file keeps
 SAME = 0.9  # cosine of two scans of one written digit; of two written ones of a hand it is 0.6 to 0.8
 MIN_COMMON = 5  # cells that two scans must share before they can be the same page ...
 MOST = 0.7  # ... and the fraction of these that must look the same
-MIN_ROW = 3  # digits of a row that can contradict its label
+SOME = 5  # names in a line
 
 
-class Collected(NamedTuple):
-    """The digits of a page that are new, and where they went."""
-
-    page: Page
-    labels: Labels
-    file: Path
-    sheet: Path
-    contradicted: int | None  # digits that the models are sure are others; None without models
-
-
-def collect(
-    pixels: Picture, stem: str, folder: Path, row_labels: Sequence[int] | None, trust: bool, models: "Models"
-) -> Collected:
-    """Read a page into the folder, into a file whose name begins with `stem`.
+def collect(pixels: Picture, stem: str, row_labels: Sequence[int] | None, to: Target) -> str:
+    """Read a page into a file whose name begins with `stem`; what was taken, in a line.
 
     InputError, and nothing written, if it isn't sure what the page holds.
     """
@@ -57,32 +44,44 @@ def collect(
     if found is None:
         raise InputError("found no form of ours; for another ruled page, give the label of each row with --labels")
     labels = _labels(found, row_labels)
-    found, labels = _only_new(found, labels, folder)
-    probabilities = models.predict(found.images)
-    differ = None
-    if probabilities is not None:
-        differ = _differ(labels, probabilities)
-        if not trust:
-            _check_rows(found, labels, probabilities.argmax(axis=1), differ)
-    name = own.page_hash(found.images, labels, found.cells)
-    file = folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', stem)[:MAX_STEM].strip('-') or 'page'}-{name}.csv"
-    sheet = SHEETS / f"{file.stem}.png"
-    contact_sheet.save(found, labels, differ, probabilities, models.classes, sheet)
-    own.write(file, found.images, labels, found.cells)  # last: what is there is whole, and counted
-    return Collected(found, labels, file, sheet, None if differ is None else int(differ.sum()))
+    found, labels = _only_new(found, labels, to.folder)
+    left_out = f"{found.blank} blank cells and {found.struck_out} crossed out"
+    return intake.take(found, labels, to.predict(found.images), found.cells[:, 0] + 1, "row ", to, stem, left_out)[0]
+
+
+def collect_folder(root: Path, to: Target, problems: list[str]) -> int:
+    """Take a folder's pictures, writer by writer; in how many parts there were new ones."""
+    writers, others = pictures.find_writers(root)
+    if to.writer and len(writers) > 1:
+        raise InputError(f"{root}: found {len(writers)} writers' folders, expected one for --writer {to.writer}")
+    if others:
+        names = [str(path.relative_to(root)) for path in others[:SOME]] + ["..."] * (len(others) > SOME)
+        intake.report(
+            f"{root}: passed over {len(others)} beside folders 0 to 9, or links out of it: {', '.join(names)}"
+        )
+    known, taken, done, total = intake.known(to.folder), 0, 0, sum(map(len, writers.values()))
+    for folder, found in writers.items():
+        of_writer = to._replace(writer=to.writer or folder.resolve().name)
+        with predict.noted(problems):
+            own.check_writer(of_writer.writer, str(folder))
+            for start in range(0, len(found), intake.BATCH):
+                part, left_out = found[start : start + intake.BATCH], LeftOut(list)
+                bar = tqdm(part, total=total, initial=done, unit=" pictures", leave=False, disable=None)
+                taken += intake.take_pictures(str(folder), pictures.load(bar, left_out), left_out, of_writer, known)
+                done += len(part)
+    return taken
 
 
 class Models:
     """The trained members, loaded when first asked."""
 
-    def __init__(self, classes: Sequence[str]):
-        self.classes = classes
+    def __init__(self) -> None:
         self.members: list[keras.Model] = []
 
-    def predict(self, images: Images) -> Probabilities | None:
-        """The probabilities of images, or None where nothing was trained yet."""
-        if not dataset.model_paths():
-            return None
+    def predict(self, images: Images) -> Probabilities:
+        """The probabilities of images; all 0 where nothing was trained yet."""
+        if not (len(images) and dataset.model_paths()):
+            return np.zeros((len(images), dataset.DIGITS))
         self.members = self.members or ensemble.load_members()
         return ensemble.average(images, self.members)
 
@@ -103,7 +102,7 @@ def _labels(found: Page, row_labels: Sequence[int] | None) -> Labels:
 def _only_new(found: Page, labels: Labels, folder: Path) -> tuple[Page, Labels]:
     """The digits that no earlier scan of the same page had; InputError if there are none."""
     new = np.ones(len(labels), dtype=bool)
-    for path in own.paths(folder) if folder.exists() and any(folder.iterdir()) else []:
+    for path in intake.paths(folder):
         new &= ~_taken(found, labels, path)
     if not new.any():
         raise InputError("this page was taken before: nothing is counted twice")
@@ -138,37 +137,6 @@ def _likeness(a: Images, b: Images) -> np.ndarray:
     return np.max(products, axis=0) / np.maximum(norms, 1)
 
 
-def _differ(labels: Labels, probabilities: Probabilities) -> np.ndarray:
-    """Mask (n,) of the digits that the models are sure are others."""
-    return (probabilities.argmax(axis=1) != labels) & (probabilities.max(axis=1) >= SURE)
-
-
-def _check_rows(found: Page, labels: Labels, predicted: Labels, differ: np.ndarray) -> None:
-    """InputError if the models are sure that most digits of a row are one other digit; `differ` is a mask (n,)."""
-    for row in np.unique(found.cells[:, 0]):
-        of_row = found.cells[:, 0] == row
-        counts = np.bincount(predicted[of_row & differ], minlength=dataset.DIGITS)
-        other, times = counts.argmax(), counts.max()
-        if of_row.sum() >= MIN_ROW and times > of_row.sum() / 2:
-            raise InputError(
-                f"row {row + 1} should hold {labels[of_row][0]}, but {times} of its {of_row.sum()} digits read as "
-                f"{other}: is it the right page, and are its rows labelled right? If so, add --trust"
-            )
-
-
-def as_text(name: str, collected: Collected) -> str:
-    """What was taken from a page, in a line."""
-    found, labels = collected.page, collected.labels
-    counts = ", ".join(f"{digit}: {times}" for digit, times in enumerate(np.bincount(labels)) if times)
-    check = "not compared with models: there are none yet"
-    if collected.contradicted is not None:
-        check = f"{collected.contradicted} that the models are sure are others"
-    return (
-        f"{name}: took {len(labels)} digits into {collected.file} ({counts}); left out {found.blank} blank cells and "
-        f"{found.struck_out} crossed out; {check}: look at {collected.sheet}"
-    )
-
-
 def parse_labels(text: str) -> list[int]:
     if not re.fullmatch("[0-9]+", text):
         raise InputError(f"--labels: found {text!r}, expected a digit for each row, such as 0123456789, or one digit")
@@ -177,31 +145,45 @@ def parse_labels(text: str) -> list[int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m handwriting.collect", description="Collect your own digits from filled forms."
+        prog="python -m handwriting.collect",
+        description="Collect your own digits from filled forms or labelled pictures.",
     )
-    parser.add_argument("scans", metavar="SCAN", nargs="+", type=Path, help="a scan, a photo, or a PDF of pages")
+    parser.add_argument(
+        "sources", metavar="SCAN_OR_FOLDER", nargs="+", type=Path,
+        help="a scan, a photo, or a PDF of pages; or a folder of pictures in folders 0 to 9, or of such folders",
+    )  # fmt: skip
+    parser.add_argument("--writer", metavar="NAME", help="whose digits they are, if several people's are collected")
     parser.add_argument("--labels", help="of another ruled page: the digit of each row, or one for all of them")
-    parser.add_argument("--trust", action="store_true", help="take a row even if the models read it as another digit")
+    parser.add_argument("--trust", action="store_true", help="take a label even if the models read it as another digit")
     arguments = parser.parse_args()
     row_labels = None if arguments.labels is None else parse_labels(arguments.labels)
-    folder, models = params.own() or own.FOLDER, Models(params.classes())
+    if arguments.writer is not None:
+        own.check_writer(arguments.writer, "--writer")
+    folder = params.own() or own.FOLDER
+    to = Target(folder, arguments.writer or "", params.classes(), Models().predict, arguments.trust)
     taken, problems = 0, list[str]()
-    for path in arguments.scans:
+    for path in arguments.sources:
         with predict.noted(problems):
+            if path.is_dir():
+                if row_labels is not None:
+                    raise InputError(
+                        f"{path}: --labels is for ruled pages; expected pictures in folders 0 to 9, their labels"
+                    )
+                taken += collect_folder(path, to, problems)
+                continue
             for name, pixels in picture.pages(path):
                 with predict.noted(problems, name):
                     stem = path.stem + name.removeprefix(str(path))
-                    collected = collect(pixels, stem, folder, row_labels, arguments.trust, models)
-                    print(as_text(name, collected), flush=True)
+                    intake.report(f"{name}: {collect(pixels, stem, row_labels, to)}")
                     taken += 1
     if taken:
         print(f"{folder}: {len(own.read(folder).labels)} digits in {len(own.paths(folder))} files; next:")
         print(f"dvc add {folder} && dvc exp run -S own={folder}")
     for problem in problems:
-        print(problem, file=sys.stderr)
+        print(errors.printable(problem), file=sys.stderr)
     if problems:
         sys.exit(1)
 
 
 if __name__ == "__main__":
-    errors.run(main, "pages that were reported are kept, no other; run it again for the rest")
+    errors.run(main, "what was reported is kept, nothing else; run it again for the rest")

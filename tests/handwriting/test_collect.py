@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmarks.drawn import hands
 from handwriting import collect, form
-from handwriting.collection import form_layout, page
+from handwriting.collection import form_layout, intake, page
 from handwriting.pages import picture
 from handwriting.pages.picture import Picture
 from stages.digits.base import files
@@ -245,7 +245,7 @@ def test_a_page_becomes_a_file_that_says_where_each_digit_is_from(save, scanned,
     assert np.array_equal(own.read(own.FOLDER).images, page.read_form(picture.load(Path("scan 1.png"))).images)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("scan 1.png: took 30 digits into data/own/scan-1-")
-    assert "left out 220 blank cells and 0 crossed out; not compared with models: there are none yet" in lines[0]
+    assert "left out 220 blank cells and 0 crossed out; not compared with models: look at " in lines[0]
     assert lines[1:] == [
         "data/own: 30 digits in 1 files; next:",
         "dvc add data/own && dvc exp run -S own=data/own",
@@ -267,6 +267,17 @@ def test_a_page_that_is_taken_twice_is_one_line_and_counts_once(save, scanned, f
     assert main(monkeypatch, first, second) == 1
     assert capsys.readouterr().err == f"{second}: this page was taken before: nothing is counted twice\n"
     assert len(own.read(own.FOLDER).labels) == 30
+
+
+@pytest.mark.parametrize(("likeness", "is_same"), [(0.9, True), (0.899, False)])
+def test_digits_whose_cosine_is_nine_tenths_are_two_scans_of_one(tmp_path, monkeypatch, likeness, is_same):
+    count = collect.MIN_COMMON
+    images, labels = np.full((count, 28, 28), 9, np.uint8), np.arange(count, dtype=np.uint8)
+    cells = np.column_stack([labels, labels])
+    own.write(tmp_path / "first.csv", images, labels, cells)
+    monkeypatch.setattr(collect, "_likeness", lambda *_: np.full(count, likeness))
+    found = page.Page("A4", (10, 10), cells, images, 0, 0)
+    assert collect._taken(found, labels, tmp_path / "first.csv").tolist() == [is_same] * count
 
 
 @pytest.mark.slow
@@ -345,8 +356,7 @@ def test_a_row_that_the_models_read_as_another_digit_is_rejected_unless_it_is_tr
     scan = save("scan.png", scanned)
     assert main(monkeypatch, scan) == 1
     assert capsys.readouterr().err == (
-        "scan.png: row 2 should hold 1, but 3 of its 3 digits read as 7: is it the right page, and are its rows "
-        "labelled right? If so, add --trust\n"
+        "scan.png: row 2 should hold 1, but 3 of its 3 digits read as 7: is that label right? If so, add --trust\n"
     )
     assert not Path("data").exists()
     assert main(monkeypatch, scan, "--trust") == 0
@@ -355,7 +365,7 @@ def test_a_row_that_the_models_read_as_another_digit_is_rejected_unless_it_is_tr
 
 def test_single_digits_that_the_models_read_as_others_are_taken_and_framed(save, scanned, monkeypatch, capsys):
     monkeypatch.setattr(collect.Models, "predict", lambda _, images: np.eye(10)[[0] + [5] * (len(images) - 1)])
-    monkeypatch.setattr(collect, "MIN_ROW", 100)
+    monkeypatch.setattr(intake, "MIN_GROUP", 100)
     assert main(monkeypatch, save("scan.png", scanned)) == 0
     out = capsys.readouterr().out
     assert "26 that the models are sure are others" in out
@@ -406,6 +416,22 @@ def test_labels_of_another_number_of_rows_are_one_line(save, monkeypatch, capsys
     assert main(monkeypatch, save("page.png", ruled(3, 6, [3, 0, 5])), "--labels", labels) == 1
     assert capsys.readouterr().err == f"page.png: {line}\n"
     assert not Path("data").exists()
+
+
+def test_a_page_can_be_a_named_writers(save, scanned, monkeypatch, capsys):
+    scan = save("scan.png", scanned)
+    assert main(monkeypatch, scan, "--writer", "Åsa B.") == 0
+    [file] = own.paths(own.FOLDER)
+    assert file.parent == own.FOLDER / "Åsa B."
+    assert own.read(own.FOLDER).names == ("Åsa B.",)
+    assert main(monkeypatch, scan) == 1
+    assert "taken before: nothing is counted twice" in capsys.readouterr().err
+
+
+def test_a_writers_name_that_is_a_path_is_one_line(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["collect", "scan.png", "--writer", "../b"])
+    with pytest.raises(InputError, match=r"^--writer: found '\.\./b', expected a writer's name"):
+        collect.main()
 
 
 def test_a_full_disk_leaves_the_folder_as_it_was(save, scanned, monkeypatch):

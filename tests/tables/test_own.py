@@ -96,7 +96,7 @@ def test_100_000_rows_of_all_writers_are_read_and_no_more(folder, monkeypatch):
 
 def test_a_writer_is_a_folder_and_the_files_at_the_top_are_one_writers(folder):
     for writer in ("zoe", "print", "Åsa B."):
-        own.write(folder / writer / "1.csv", IMAGES[:1] ^ len(writer), np.array([len(writer)]))
+        own.write(folder / writer / "1.csv", IMAGES[:1] ^ len(writer), np.array([len(writer)]), CELLS[:1])
     table = own.read(folder)
     assert table.names == ("", "print", "zoe", "Åsa B.")
     assert table.writers.tolist() == [0, 0, 0, 1, 2, 3]
@@ -107,8 +107,8 @@ def test_a_writer_is_a_folder_and_the_files_at_the_top_are_one_writers(folder):
 
 def test_files_are_read_in_the_order_of_their_names_whatever_the_file_system_says(folder, monkeypatch):
     for writer in ("b", "a"):
-        own.write(folder / writer / "2.csv", IMAGES[:1], LABELS[:1])
-        own.write(folder / writer / "1.csv", IMAGES[:1], LABELS[:1])
+        own.write(folder / writer / "2.csv", IMAGES[:1], LABELS[:1], CELLS[:1])
+        own.write(folder / writer / "1.csv", IMAGES[:1], LABELS[:1], CELLS[:1])
     expected = [folder / name for name in ("a.csv", "b.csv", "a/1.csv", "a/2.csv", "b/1.csv", "b/2.csv")]
     for backwards in (False, True):
         listed = Path.iterdir

@@ -17,10 +17,15 @@ class InputError(SystemExit):
     """
 
     def __init__(self, message: str):
-        line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in message[: 2 * MAX_MESSAGE])
+        line = printable(message[: 2 * MAX_MESSAGE])
         if len(line) > MAX_MESSAGE:
             line = f"{line[: MAX_MESSAGE // 2]} ... {line[-MAX_MESSAGE // 4 :]}"
         super().__init__(line)
+
+
+def printable(text: str) -> str:
+    """The text on one line, whatever is in it; a file's name may be no UTF-8."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def run(main: Callable[[], None], advice_if_stopped: str = "run `dvc repro` to start again") -> None:

@@ -100,19 +100,16 @@ def _read(path: Path) -> LabelledTable:
     return kaggle.read_rows(path.parent, path.name, columns)
 
 
-def page_hash(images: Images, labels: Labels, cells: npt.NDArray | None = None) -> str:
-    """A name for what was taken, whatever its file is called; `cells` (n, 2) are rows and columns of a page."""
+def page_hash(images: Images, labels: Labels, cells: np.ndarray) -> str:
+    """A name for what was taken from a page, whatever its file is called; `cells` (n, 2) are rows and columns."""
     digest = hashlib.sha256()
     for array in (images, labels, cells):
-        if array is not None:
-            digest.update(np.ascontiguousarray(array, dtype=np.uint8).tobytes())
+        digest.update(np.ascontiguousarray(array, dtype=np.uint8).tobytes())
     return digest.hexdigest()[:HASH_DIGITS]
 
 
-def write(path: Path, images: Images, labels: Labels, cells: npt.NDArray | None = None) -> None:
-    """Write the digits of a page, whose `cells` (n, 2) are rows and columns from 0 to 255, or of pictures."""
-    names = [LABEL, *PIXELS, *CELL]
-    columns = [labels, images.reshape(len(images), -1)] + ([] if cells is None else [cells])
-    table = np.column_stack(columns).astype(np.uint8)
-    frame = pd.DataFrame(table, columns=names[: table.shape[1]])
+def write(path: Path, images: Images, labels: Labels, cells: np.ndarray) -> None:
+    """Write the digits of one page; `cells` (n, 2) are their rows and columns, from 0 to 255."""
+    columns = np.column_stack([labels, images.reshape(len(images), -1), cells])
+    frame = pd.DataFrame(columns, columns=[LABEL, *PIXELS, *CELL])
     files.write_text(path, frame.to_csv(index=False, lineterminator="\n"))
