@@ -97,6 +97,7 @@ NAMES = {  # for what the reader puts in their own
 
 SMALLER = {  # settings that would take minutes
     "train.seed=2,3": "train.seed=2",
+    "handwriting.print": "handwriting.print --count 60",
     "train.epochs=24": "train.epochs=4",
     "train.epochs=6": "train.epochs=4",  # so in the README's section quick is what best left: DVC reruns nothing
 }
@@ -243,6 +244,25 @@ def bring_filled_form(reader: Reader, command: str) -> None:
     Image.fromarray(np.rot90(hands.scan(filled, random), 2)).save(reader.folder / bare(command).split()[-1])
 
 
+def bring_hands(reader: Reader, command: str) -> None:
+    """A repository in place of the one that is imported: forty digits by each of three invented hands."""
+    repository = reader.home / "numbers"
+    for seed, (name, hand) in enumerate(hands.HANDS.items()):
+        random = np.random.default_rng(seed)
+        for digit, number in np.ndindex(10, 4):
+            picture = repository / f"000{seed}-{name}/{digit}/number-{number}.png"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((245 - 180 * hands.draw(hand, digit, 60, random)).astype(np.uint8)).save(picture)
+    for name in ("README.md", "tools/cut.py"):
+        (repository / name).parent.mkdir(exist_ok=True)
+        (repository / name).write_text("", encoding="utf-8")
+    run(repository, "git", "init", "--quiet")
+    commands.identify(repository)
+    commands.commit(repository, "hands")
+    with (reader.home / ".gitconfig").open("a", encoding="utf-8") as file:
+        file.write(f'[url "{repository}"]\ninsteadOf = {command.split()[2]}\n')
+
+
 def save_fashion(reader: Reader, _: str) -> None:
     """The program of the page, and the files that Keras would download for it, with drawn digits for clothes."""
     (program,) = (text for _, language, text in parts("docs/fashion.md") if language == "python")
@@ -300,7 +320,8 @@ INSTEAD = {r"python3 -m venv \.venv": set_up}
 FIRST = {  # what the reader has or does before
     r"python -m handwriting\.predict .*--csv .*": bring_form,
     r"python -m handwriting\.predict .*": bring_pictures,
-    r"python -m handwriting\.collect .*": bring_filled_form,
+    r"python -m handwriting\.collect .*\.jpg": bring_filled_form,
+    r"dvc import .*": bring_hands,
     r"python fashion\.py": save_fashion,
     r"make demo": free_port(8000),
     r"python -m dask scheduler": free_port(8786),
