@@ -70,9 +70,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if not (1 <= arguments.count <= intake.BATCH and arguments.seed >= 0):
         raise InputError(f"expected --count from 1 to {intake.BATCH}, and --seed from 0")
-    to = Target(params.own() or own.FOLDER, own.PRINT, params.classes(), unread)
+    to = Target(params.own() or own.FOLDER, dataset.PRINT, params.classes(), unread)
     bar = tqdm(pages(arguments.count, arguments.seed), total=arguments.count, leave=False, disable=None)
-    intake.take_pictures(own.PRINT, bar, LeftOut(list), to, intake.known(to.folder))
+    intake.take_pictures(dataset.PRINT, bar, LeftOut(list), to, intake.known(to.folder))
 
 
 if __name__ == "__main__":

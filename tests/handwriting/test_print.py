@@ -30,7 +30,7 @@ def test_the_digits_are_a_writer_of_their_own_in_mnists_form_and_even(write):
     [file] = write("--count", "20")
     table = own.read(own.FOLDER)
     assert table.names == ("print",)
-    assert file.parent.name == own.PRINT
+    assert file.parent.name == "print"
     assert np.bincount(table.labels).tolist() == [2] * 10
     assert all(scan.is_mnist_form(image) for image in table.images)
 

@@ -8,6 +8,7 @@ from commands import dvc, ran, run
 from documents import Story
 from ruamel.yaml import YAML
 
+from stages.digits.base import dataset
 from stages.digits.tables import own
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,7 @@ def test_each_writer_is_taken_whole_and_what_is_beside_them_is_passed_over(learn
 
 def test_hands_and_print_are_read_as_writers(learned):
     table = own.read(learned.folder / "data/own")
-    assert table.names == (*WRITERS, own.PRINT)
+    assert table.names == (*WRITERS, dataset.PRINT)
     assert len(table.labels) == 3 * 40 + 60
 
 
