@@ -107,21 +107,22 @@ def draw(
                 x, pen = left + width / 2 - (count - 1) * 0.45 * height, random.uniform(0.6, 0.95)
                 for _ in range(count):
                     digit, one = hand(height, random)
-                    one = _cropped(one)
+                    one = crop(one)
                     off = random.uniform(-wander, wander, 2) * cell / count
-                    _place(ink, pen * one, x + off[0], top + cell / 2 + off[1])
+                    place(ink, pen * one, x + off[0], top + cell / 2 + off[1])
                     x, text = x + 0.9 * height, text + digit
             texts[-1].append(text)
     corners = np.stack(np.meshgrid(xs, ys), axis=-1).astype(float)
     return np.maximum(ink, ruling * _ruling(ink.shape, xs, ys, line, block)), texts, corners
 
 
-def _cropped(ink: Ink) -> Ink:
+def crop(ink: Ink) -> Ink:
+    """Without the paper around it."""
     rows, columns = np.nonzero(ink.max(axis=1) > 0.1)[0], np.nonzero(ink.max(axis=0) > 0.1)[0]
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _place(page: Ink, ink: Ink, x: float, y: float) -> None:
+def place(page: Ink, ink: Ink, x: float, y: float) -> None:
     """The middle of the ink at x, y, in place."""
     top, left = max(0, round(y - ink.shape[0] / 2)), max(0, round(x - ink.shape[1] / 2))
     part = page[top : top + ink.shape[0], left : left + ink.shape[1]]
@@ -135,13 +136,16 @@ def _ruling(shape: tuple[int, int], xs: np.ndarray, ys: np.ndarray, line: float,
         for number, position in enumerate(lines):
             half = (block if block and number % 3 == 0 else line) / 2
             pixels = np.arange(shape[0 if across else 1])
-            covered = np.clip(
-                np.minimum(pixels + 0.5, position + half) - np.maximum(pixels - 0.5, position - half), 0, 1
-            )
+            covered = coverage(pixels, position - half, position + half)
             along = slice(int(low), int(high) + 1)
             part = page[:, along] if across else page[along].T
             np.maximum(part, covered[:, None], out=part)
     return page
+
+
+def coverage(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
+    """How much of each pixel, of these centres, lies between two places."""
+    return np.clip(np.minimum(pixels + 0.5, high) - np.maximum(pixels - 0.5, low), 0, 1)
 
 
 def scan(
@@ -158,7 +162,7 @@ def scan(
     height, width = ink.shape
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(*tilt), 1)
     matrix = np.vstack([matrix, [0, 0, 1]])
-    picture = 245 * (1 - 0.85 * _warp(ink, matrix, (width, height)))
+    picture = 245 * (1 - 0.85 * warp(ink, matrix, (width, height)))
     picture = cv2.GaussianBlur(picture, (0, 0), random.uniform(0.4, 0.9)) + random.normal(0, 3, ink.shape)
     return _form(picture, texts, corners, matrix, quality=80)
 
@@ -192,7 +196,7 @@ def photo(
     moved = square * half * fill * (1 + random.uniform(-keystone, keystone, (4, 2))) @ turn.T
     moved += np.array(size) / 2 + random.uniform(-0.03, 0.03, 2) * size
     matrix = cv2.getPerspectiveTransform((square * half + middle).astype(np.float32), moved.astype(np.float32))
-    ink = _warp(ink, matrix, size)
+    ink = warp(ink, matrix, size)
     side = random.uniform(0, 2 * math.pi)
     x, y = np.meshgrid(np.linspace(-0.5, 0.5, width), np.linspace(-0.5, 0.5, height))
     light = 1 + random.uniform(0, 0.7) * (math.cos(side) * x + math.sin(side) * y)
@@ -219,7 +223,7 @@ def _write_around(ink: Ink, corners: np.ndarray, random: np.random.Generator) ->
     np.maximum(ink, words, out=ink)
 
 
-def _warp(ink: Ink, matrix: np.ndarray, size: tuple[int, int]) -> Ink:
+def warp(ink: Ink, matrix: np.ndarray, size: tuple[int, int]) -> Ink:
     """The ink under a perspective; twice too large, then averaged."""
     larger = np.diag([2.0, 2.0, 1.0]) @ matrix
     large = cv2.warpPerspective(ink, larger, (2 * size[0], 2 * size[1]), flags=cv2.INTER_LINEAR)
@@ -229,11 +233,16 @@ def _warp(ink: Ink, matrix: np.ndarray, size: tuple[int, int]) -> Ink:
 def _form(
     brightness: np.ndarray, texts: list[list[str]], corners: np.ndarray, matrix: np.ndarray, quality: int
 ) -> Form:
-    file = io.BytesIO()
-    Image.fromarray(brightness.clip(0, 255).round().astype(np.uint8)).save(file, "JPEG", quality=quality)
     mapped = cv2.perspectiveTransform(corners.reshape(1, -1, 2), matrix).reshape(corners.shape)
     centres = (mapped[:-1, :-1] + mapped[1:, :-1] + mapped[:-1, 1:] + mapped[1:, 1:]) / 4
-    return Form(np.asarray(Image.open(file)), texts, centres)
+    return Form(develop(brightness, quality), texts, centres)
+
+
+def develop(brightness: np.ndarray, quality: int) -> Picture:
+    """What a JPEG file of that quality keeps."""
+    file = io.BytesIO()
+    Image.fromarray(brightness.clip(0, 255).round().astype(np.uint8)).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
 
 
 def main() -> None:
