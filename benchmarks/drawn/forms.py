@@ -48,10 +48,10 @@ def drawn(height: int, random: np.random.Generator) -> tuple[str, Ink]:
     return str(digit), strokes.draw(digit, height, thickness, random)
 
 
-def printed(height: int, random: np.random.Generator) -> tuple[str, Ink]:
+def printed(height: int, random: np.random.Generator, *, is_bold: bool = False) -> tuple[str, Ink]:
     """A digit of a font, 1 to 9."""
-    text = str(random.integers(1, 10))
-    font = ImageFont.truetype(FONTS[random.integers(len(FONTS))], round(1.35 * height))
+    text, fonts = str(random.integers(1, 10)), FONTS[is_bold :: 1 + is_bold]
+    font = ImageFont.truetype(fonts[random.integers(len(fonts))], round(1.35 * height))
     left, top, right, bottom = font.getbbox(text)
     image = Image.new("L", (math.ceil(right - left) + 4, math.ceil(bottom - top) + 4))
     ImageDraw.Draw(image).text((2 - left, 2 - top), text, font=font, fill=255)
