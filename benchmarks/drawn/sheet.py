@@ -118,7 +118,8 @@ class Sheet:
         corners = sides * np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
         target = corners * (1 + is_photo * random.uniform(-0.03, 0.03, (4, 2))) @ turn.T + sides / 2 + border
         matrix = cv2.getPerspectiveTransform(np.float32(corners + sides / 2), np.float32(target))
-        centres = cv2.perspectiveTransform(self.scale * np.array([self.centres]).reshape(1, -1, 2), matrix)[0]
+        points = np.insert(self.scale * np.array(self.centres).reshape(-1, 2), 2, 1, axis=1) @ matrix.T
+        centres = points[:, :2] / points[:, 2:]
         light = (1 - self.printed) * (1 - self.written)
         picture = 1 - forms.warp(1 - light, matrix, (width, height))
         if disturbance == "desk":
@@ -154,7 +155,9 @@ class Sheet:
         """A fingertip at the edge that is farthest from the digits."""
         height, width = picture.shape
         edges = np.array([(x, y) for at in np.linspace(0.1, 0.9, 20) for x, y in ((0, at), (1, at), (at, 1))])
-        free = np.hypot(*(edges[:, None] * (width, height) - centres).transpose(2, 0, 1)).min(axis=1)
+        free = np.hypot(*(edges[:, None] * (width, height) - centres).transpose(2, 0, 1)).min(
+            axis=1, initial=math.hypot(width, height)
+        )
         tip = edges[free.argmax()]
         radius = min(9 * self.scale, free.max() - self.height * self.scale)
         outwards = np.where(np.isin(tip, (0, 1)), 2 * tip - 1, 0)
