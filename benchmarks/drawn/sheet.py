@@ -124,8 +124,9 @@ class Sheet:
         picture = 1 - forms.warp(1 - light, matrix, (width, height))
         if disturbance == "desk":
             on_paper = forms.warp(np.ones(light.shape), matrix, (width, height))
-            grain = 1 + 0.1 * cv2.GaussianBlur(random.normal(0, 3, (height, 1)), (0, 0), 2)
-            picture = on_paper * picture + (1 - on_paper) * random.uniform(0.15, 0.6) * grain
+            grain = cv2.GaussianBlur(random.normal(0, 1, on_paper.shape), (0, 0), *random.choice([1, 30], 2).tolist())
+            desk = random.uniform(0.15, 0.6) * (1 + 0.1 * grain / grain.std())
+            picture = on_paper * picture + (1 - on_paper) * desk
         if disturbance == "shadow":
             edge = self._ramp(width, height) / random.uniform(0.005, 0.05)
             picture *= 1 - random.uniform(0.25, 0.5) / (1 + np.exp(-edge))

@@ -253,6 +253,28 @@ def forms(table: pd.DataFrame | None = None) -> str:
     return markdown(header, rows)
 
 
+def papers(table: pd.DataFrame | None = None) -> str:
+    """How many digits are read wrong on each paper, and how many of these are sure."""
+    table = results("papers") if table is None else table
+    rows = [
+        [row.kind, f"{row.digits:,}", f"{100 * row.wrong / row.digits:.1f} %",
+         f"{100 * row.sure_and_wrong / row.digits:.1f} %", f"{100 * row.unsure / row.digits:.1f} %",
+         f"{row.cpu_seconds_per_page:.1f}"]
+        for row in table[~table["is_odd"]].itertuples()
+    ]  # fmt: skip
+    return markdown(["paper", "digits", "wrong", "sure and wrong", "unsure", "CPU s a page"], rows)
+
+
+def odd_pages(table: pd.DataFrame | None = None) -> str:
+    """How many digits are sure and wrong on pages that look like digits, or whose digits are hard to place."""
+    table = results("papers") if table is None else table
+    rows = [
+        [row.kind, str(row.pages), f"{row.digits:,}", str(row.wrong), str(row.sure_and_wrong)]
+        for row in table[table["is_odd"]].itertuples()
+    ]
+    return markdown(["page", "pages", "digits", "wrong or missing", "sure and wrong"], rows)
+
+
 def own_digits(table: pd.DataFrame | None = None) -> str:
     """Errors on the hand that was kept for testing, by how many of its digits were trained on."""
     table = results("own_digits") if table is None else table
