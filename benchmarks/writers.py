@@ -7,7 +7,7 @@ default with digits of two thirds of the writers, and compares the errors that i
 third that it never saw: each writer is held back once, by one of three seeds. Then it trains without any writer.
 `--curve` trains one network per point, as the preset quick does, on some digits of some writers, and counts the errors
 on three others, three times.
-Writes results/writers.csv, writers_confidence.csv, writers_curve.csv and writers_curve.png.
+Writes results/writers.csv, writers_confidence.csv, writers_curve.csv, and a picture of each of the last two.
 """
 
 import argparse
@@ -36,6 +36,7 @@ CURVE = harness.RESULTS / "writers_curve.csv"
 PARTS = 3  # of the writers, each held back by the seed of its number
 COUNTS, FEW = (1, 2, 4, 8), 50  # writers that are learned from, and digits of each if not all
 TEST_WRITERS = 3
+MIN_BIN = 10  # digits of a bin of confidence that is drawn
 
 
 def train(reference: Labelled, recipe: Recipe) -> list[keras.Model]:
@@ -145,6 +146,31 @@ def draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def draw_confidence(table: pd.DataFrame) -> Figure:
+    """The reliability curve of hands that were never seen, with standard errors."""
+    figure = Figure(figsize=(drawing.WIDTH, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    for weight, colour, label in (
+        (0, drawing.ERROR, "Kaggle's digits alone"),
+        (1, drawing.VALIDATION, "these and other hands"),
+    ):
+        own_table = table[table["own_weight"] == weight]
+        sums = own_table.assign(
+            correct=own_table["accuracy"] * own_table["images"], total=own_table["confidence"] * own_table["images"]
+        )
+        sums = sums.groupby("bin")[["correct", "total", "images"]].sum()
+        sums = sums[sums["images"] >= MIN_BIN]
+        confidence, accuracy = sums["total"] / sums["images"], sums["correct"] / sums["images"]
+        error = np.sqrt(accuracy * (1 - accuracy) / sums["images"])
+        axes.errorbar(confidence, accuracy, error, color=colour, marker="o", capsize=3, label=f"trained on {label}")
+    axes.set(xlabel="confidence", ylabel="right", xlim=(0.2, 1.01), ylim=(0, 1.02))
+    axes.set_title("Is the confidence right for hands that were never seen?")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.writers")
     parser.add_argument("raw", type=Path)
@@ -161,6 +187,7 @@ def main() -> None:
         for seed in range(1, PARTS + 1):
             hold_back(labelled, digits, recipe.model_copy(update={"seed": seed}), weight=1)
         hold_back(labelled, digits, recipe, weight=0)
+        drawing.save(draw_confidence(pd.read_csv(CONFIDENCE)), CONFIDENCE.with_suffix(".png"))
     if arguments.curve or everything:
         labelled = Labelled(*table, splits.assign_folds(table.labels, FOLDS, seed=1))
         quick = recipe.model_copy(update=QUICK)

@@ -318,26 +318,6 @@ def writers_sure() -> str:
     return markdown(header, rows)
 
 
-def writers_confidence() -> str:
-    """The reliability curve of hands that were never seen, as a table: accuracy in each bin of confidence."""
-    table = results("writers_confidence")
-    table["correct"] = table["accuracy"] * table["images"]
-    table["sum"] = table["confidence"] * table["images"]
-    sums = table.groupby(["own_weight", "bin"])[["images", "correct", "sum"]].sum()
-    rows = []
-    for number in sorted(table["bin"].unique(), reverse=True):
-        row = [f"{number / 10:.1f} to {(number + 1) / 10:.1f}"]
-        for weight in (0, 1):
-            if (weight, number) in sums.index:
-                images, correct, total = sums.loc[(weight, number)]
-                row += [f"{images:,.0f}", f"{100 * total / images:.1f} %", f"{100 * correct / images:.1f} %"]
-            else:
-                row += ["0", "", ""]
-        rows.append(row)
-    header = ["confidence", "Kaggle's alone: digits", "mean", "right", "with other hands: digits", "mean", "right"]
-    return markdown(header, rows)
-
-
 def data_scaling() -> str:
     """Time and memory with a train.csv up to ten times as long as Kaggle's."""
     table = results("data_scaling")
