@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,19 +68,27 @@ def _is_unsure(digits: Digits) -> bool:
     return bool((digits.probabilities.max(axis=1) < SURE).any())
 
 
-def as_csv(readings: Sequence[Reading], classes: Sequence[str]) -> str:
-    """A line for each cell, or for each digit of a page without a table; blank cells have no digits."""
+def as_csv(pages: Iterable[Reading | str], classes: Sequence[str]) -> str:
+    """`rows` below their header; a page that couldn't be read, given by its name, has one that says only that."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for one in readings:
-        for number, rows in enumerate(_tables(one), start=1):
-            for row, column, digits in rows:
-                top = digits.probabilities.max(axis=1)
-                probability = f"{top.prod():.4f}" if len(top) else ""
-                unsure = str(_is_unsure(digits)).lower()
-                writer.writerow([row, column, _text(digits, classes), probability, unsure, number, one.name])
+    for one in pages:
+        if isinstance(one, str):
+            writer.writerow([{"unsure": "true", "image": one}.get(column, "") for column in COLUMNS])
+        else:
+            writer.writerows(row for row, _ in rows(one, classes))
     return file.getvalue()
+
+
+def rows(one: Reading, classes: Sequence[str]) -> Iterator[tuple[list, Digits]]:
+    """A row for each cell, or for each digit of a page without a table, with its digits; blank cells have none."""
+    for number, cells in enumerate(_tables(one), start=1):
+        for row, column, digits in cells:
+            top = digits.probabilities.max(axis=1)
+            probability = f"{top.prod():.4f}" if len(top) else ""
+            unsure = str(_is_unsure(digits)).lower()
+            yield [row, column, _text(digits, classes), probability, unsure, number, one.name], digits
 
 
 def _tables(one: Reading) -> Iterator[list[tuple[int, int, Digits]]]:
