@@ -104,10 +104,51 @@ def test_pages_come_one_after_the_other(tmp_path, name):
     assert all(abs(page.shape[1] / page.shape[0] - 1.5) < 0.05 for page in found)
 
 
-def test_too_many_pages_are_rejected(tmp_path):
-    first, *others = [Image.new("L", (9, 9), 255)] * (picture.MAX_PAGES + 1)
+@pytest.mark.parametrize("name", ["pages.tif", "pages.pdf"])
+def test_pages_are_counted_without_being_read_and_begin_where_asked(tmp_path, name):
+    first, *others = [Image.new("L", (90, 60), value) for value in (250, 150, 50)]
+    first.save(tmp_path / name, save_all=True, append_images=others)
+    assert picture.count(tmp_path / name) == 3
+    [(name, page)] = picture.pages(tmp_path / name, 2)
+    assert name.endswith(", page 3")
+    assert round(float(page.mean()), -1) == 50
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"%PDF-1.4\n", b"II*\0" + bytes(60), ENCRYPTED, None])
+def test_what_cannot_be_read_counts_as_one_page(tmp_path, content):
+    if content is not None:
+        (tmp_path / "x.pdf").write_bytes(content)
+    assert picture.count(tmp_path / "x.pdf") == 1
+
+
+def test_a_pdf_or_tiff_may_be_larger_than_a_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(picture, "MAX_BYTES", 10)
+    for name in ("x.pdf", "x.tif"):
+        Image.fromarray(RAMP).save(tmp_path / name)
+        assert picture.load(tmp_path / name).any()
+    Image.fromarray(RAMP).save(tmp_path / "x.png")
+    assert rejection(tmp_path / "x.png").endswith(" bytes, expected at most 10")
+
+
+def test_a_folder_stands_for_its_pictures_in_the_order_of_their_names(tmp_path):
+    for name in ("b.png", "a.PDF", "c.jpg", "notes.txt", ".hidden.png"):
+        (tmp_path / name).touch()
+    assert picture.files_of(tmp_path) == [tmp_path / name for name in ("a.PDF", "b.png", "c.jpg")]
+    assert picture.files_of(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
+
+
+def test_a_folder_without_pictures_is_rejected(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"found no picture in this folder; expected names that end in \.png"):
+        picture.files_of(tmp_path)
+
+
+def test_too_many_pages_are_rejected(tmp_path, monkeypatch):
+    monkeypatch.setattr(picture, "MAX_PAGES", 2)
+    first, *others = [Image.new("L", (9, 9), 255)] * 3
     first.save(tmp_path / "x.tif", save_all=True, append_images=others)
-    assert rejection(tmp_path / "x.tif") == f"{tmp_path}/x.tif: found 51 pages, expected 1 to 50"
+    assert rejection(tmp_path / "x.tif") == f"{tmp_path}/x.tif: found 3 pages, expected 1 to 2"
+    assert picture.count(tmp_path / "x.tif") == 1
 
 
 def test_an_encrypted_pdf_is_rejected(tmp_path):
