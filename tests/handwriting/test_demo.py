@@ -22,7 +22,7 @@ from browser import Browser
 from PIL import Image
 
 from benchmarks.drawn import strokes
-from handwriting import demo, predict
+from handwriting import demo, predict, server
 from handwriting.collection import corrections
 from handwriting.collection.corrections import Corrections
 from handwriting.pages import reading, report, scan
@@ -71,10 +71,10 @@ def answer(drawing: bytes, classes: Sequence[str] = CLASSES) -> dict:
 @contextmanager
 def served(predict: demo.Predict, folder: Path) -> Iterator[str]:
     """The address of a server that answers with `predict`, and stores drawings in the folder."""
-    with demo.serve(0, predict, Corrections(folder)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://{demo.HOST}:{server.server_port}/"
-        server.shutdown()
+    with demo.serve(0, predict, Corrections(folder)) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://{server.HOST}:{listening.server_port}/"
+        listening.shutdown()
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_a_tab_that_is_closed_before_its_answer_leaves_no_traceback(tmp_path, mo
 
 @pytest.mark.usefixtures("project")
 def test_a_port_in_use_and_missing_models_are_one_line(monkeypatch):
-    with socket.create_server((demo.HOST, 0)) as taken, pytest.raises(InputError, match=r"^port \d+: .*--port$"):
+    with socket.create_server((server.HOST, 0)) as taken, pytest.raises(InputError, match=r"^port \d+: .*--port$"):
         demo.serve(taken.getsockname()[1], answer, Corrections(own.FOLDER))
     monkeypatch.setattr(sys, "argv", ["demo"])
     with pytest.raises(InputError, match="no models yet"):
