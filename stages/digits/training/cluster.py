@@ -1,11 +1,12 @@
-"""Train the members on Dask, on this machine or elsewhere."""
+"""Train the members on Dask, on this machine or elsewhere; other code of the project runs on workers the same way."""
 
 import logging
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from typing import Any, NamedTuple
 
 from stages.digits.base.dataset import Labelled
 from stages.digits.base.errors import InputError
@@ -26,7 +27,27 @@ DASK_CONFIG = {  # Dask's own watch over every process, 50 times a second and mo
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.large-graph-warning-threshold": "100MB",  # a page may have 16
 }
+
+
+class Job(NamedTuple):
+    """A function of this project that workers call, and what all calls share, which a worker is sent once."""
+
+    name: str  # unique among those of the cluster's users
+    module: str
+    function: str  # takes the worker, `shared` and a call's arguments
+    shared: tuple
+    code: tuple[str, ...]  # the folders of code that its results depend on
+    advice: str  # if the scheduler is lost
+
+
+class Call(NamedTuple):
+    """A call of a job's function, and what its result is for; without arguments, it is only passed on."""
+
+    item: Any
+    key: str
+    arguments: tuple | None
 
 
 def train_members(
@@ -45,8 +66,19 @@ def train_members(
     keys = member_cache.keys(labelled, recipe)
     to_train = member_cache.unfinished(keys)
     if to_train:
-        with _client(len(to_train), log) as client:
-            for member, result in _run(client, labelled, to_train, keys, recipe, on_epoch_end):
+        topic = f"epochs-{keys[to_train[0]]}"
+        job = Job(
+            name=f"labelled-{keys[to_train[0]]}",
+            module=__name__,
+            function="train_here",
+            shared=tuple(labelled),
+            code=member_cache.CODE,
+            advice="finished members are kept: start it again, then run `dvc repro` again",
+        )
+        calls = [Call(member, keys[member], (member, recipe.model_dump(), topic)) for member in to_train]
+        with client(len(to_train), log) as connected:
+            connected.subscribe_topic(topic, lambda event: on_epoch_end(EpochMetrics(*event[1])))
+            for member, result in _trained(run(connected, job, calls)):
                 member_cache.write(keys[member], result)
                 on_member_end(member, result.history)
     finished = {key: trained for key in keys if (trained := member_cache.read(key))}
@@ -57,8 +89,19 @@ def train_members(
     return list(finished.values())
 
 
+def _trained(results: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, TrainedMember]]:
+    try:
+        for member, result in results:
+            if isinstance(result, distributed.KilledWorker):
+                raise InputError(f"the worker of a member died repeatedly, perhaps out of memory: {result}")
+            model, history = result
+            yield member, TrainedMember(model, [EpochMetrics(*row) for row in history])
+    except FloatingPointError as error:
+        raise InputError(f"training diverged: {error}; lower train.learning_rate in params.yaml") from None
+
+
 @contextmanager
-def _client(most: int, log: Callable[[str], None]) -> Iterator[distributed.Client]:
+def client(most: int, log: Callable[[str], None]) -> Iterator[distributed.Client]:
     """A client of the cluster at DASK_SCHEDULER_ADDRESS, or of a new local one with at most that many workers."""
     address = dask.config.get("scheduler-address", None)
     if address:
@@ -66,7 +109,7 @@ def _client(most: int, log: Callable[[str], None]) -> Iterator[distributed.Clien
             client = distributed.Client(address)
         except OSError as error:
             raise InputError(f"DASK_SCHEDULER_ADDRESS: no scheduler answers at {address}: {error}") from None
-        with client:
+        with dask.config.set(DASK_CONFIG), client:
             log(f"{len(client.scheduler_info()['workers'])} workers at {address}, dashboard {client.dashboard_link}")
             yield client
         return
@@ -130,83 +173,86 @@ def _signals_deferred() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def _run(
-    client: distributed.Client,
-    labelled: Labelled,
-    to_train: list[int],
-    keys: list[str],
-    recipe: Recipe,
-    on_epoch_end: Callable[[EpochMetrics], None],
-) -> Iterator[tuple[int, TrainedMember]]:
-    topic = f"epochs-{keys[to_train[0]]}"
-    data = f"labelled-{keys[to_train[0]]}"
-    client.subscribe_topic(topic, lambda event: on_epoch_end(EpochMetrics(*event[1])))
-    waiting, finished = list(to_train), distributed.as_completed()
-    running: dict[distributed.Future, int] = {}
-    train = _task(data, recipe.model_dump(), topic, member_cache.code_digest())
+def run(client: distributed.Client, job: Job, calls: Iterable[Call], ahead: int = 0) -> Iterator[tuple[Any, Any]]:
+    """The item and result of each call, as they finish: KilledWorker if its worker died repeatedly.
 
-    def start_on_free_workers() -> None:
-        """At most one member per thread: Dask would queue more behind running ones while workers are idle."""
-        while waiting and len(running) < max(1, sum(client.nthreads().values())):
-            member = waiting.pop(0)
-            future = client.submit(train, member, key=keys[member])
-            running[future] = member
-            finished.add(future)
-
-    with _readable_errors(client.scheduler.address):
-        client.register_plugin(_data_plugin(labelled), name=data)
+    A call is taken when a worker is free, or `ahead` calls before that: Dask would queue more behind running ones while
+    workers are idle. InputError if the scheduler is lost, or a worker has different code.
+    """
+    waiting, finished = iter(calls), distributed.as_completed()
+    running: dict[distributed.Future, Any] = {}
+    task = _task(job, member_cache.code_digest(job.code))
+    with _readable_errors(client.scheduler.address, job.advice):
+        client.register_plugin(_data_plugin(job.shared), name=job.name)
         try:
-            start_on_free_workers()
-            for future in finished:
-                result = future.result()
+            while True:
+                most = max(1, sum(client.nthreads().values())) + ahead
+                while len(running) < most and (call := next(waiting, None)):
+                    if call.arguments is None:
+                        yield call.item, None
+                        continue
+                    future = client.submit(task, *call.arguments, key=call.key)
+                    running[future] = call.item
+                    finished.add(future)
+                if not running:
+                    break
+                future = next(finished)
+                try:
+                    result = future.result()
+                except distributed.KilledWorker as error:
+                    result = error
                 if isinstance(result, str):
                     raise InputError(result)
-                model, history = result
-                yield running.pop(future), TrainedMember(model, [EpochMetrics(*row) for row in history])
-                start_on_free_workers()
+                yield running.pop(future), result
         except KeyboardInterrupt:  # sent to the workers as well: they are stopping
             raise
         except BaseException:
-            client.unregister_worker_plugin(data)
+            client.unregister_worker_plugin(job.name)
             raise
-        client.unregister_worker_plugin(data)
+        client.unregister_worker_plugin(job.name)
 
 
 # What is sent to workers is defined inside functions: Dask then pickles it by value, so that a worker with different
 # code, or with none of it, can still say so.
 
 
-def _data_plugin(labelled: Labelled) -> distributed.WorkerPlugin:
-    """Keeps the arrays on each worker: sent once, also to a worker that joins later."""
+def _data_plugin(shared: tuple) -> distributed.WorkerPlugin:
+    """Keeps it on each worker: sent once, also to a worker that joins later."""
 
     class Data(distributed.WorkerPlugin):
-        arrays = tuple(labelled)
+        pass
 
-    return Data()
+    plugin = Data()
+    plugin.shared = shared
+    return plugin
 
 
-def _task(data: str, recipe: dict, topic: str, expected: str) -> Callable[[int], tuple[bytes, list] | str]:
-    """The function that trains a member on a worker. It returns model and history, or a line that says why it can't."""
+def _task(job: Job, expected: str) -> Callable:
+    """The function that calls the job's on a worker; it returns a line instead if it can't."""
+    name, module, function, code = job.name, job.module, job.function, job.code
 
-    def train(member: int) -> tuple[bytes, list] | str:
+    def call(*arguments: object) -> object:
+        import importlib
+
         import distributed
 
         worker = distributed.get_worker()
         advice = "start it in a clone of this commit with its environment, as `python -m dask worker`"
         try:
-            from stages.digits.training import cluster, member_cache
+            from stages.digits.training import member_cache
 
-            actual = member_cache.code_digest()
+            actual = member_cache.code_digest(code)
+            here = getattr(importlib.import_module(module), function) if actual == expected else None
         except Exception as error:  # of any kind: it is another's code
             return f"the worker at {worker.address} can't import this project's code ({error}): {advice}"
-        if actual != expected:
+        if here is None:
             return f"the worker at {worker.address} has different code or library versions: {advice}"
         try:
-            return cluster.train_here(worker, worker.plugins[data].arrays, member, recipe, topic)
+            return here(worker, worker.plugins[name].shared, *arguments)
         except OSError as error:  # of its disk; on its way back Dask's own errors of the network look the same
             return f"the worker at {worker.address} failed: {error}"
 
-    return train
+    return call
 
 
 def train_here(
@@ -221,16 +267,9 @@ def train_here(
 
 
 @contextmanager
-def _readable_errors(scheduler: str) -> Iterator[None]:
-    """Report errors of the cluster, and training that diverges, as one-line InputErrors."""
+def _readable_errors(scheduler: str, advice: str) -> Iterator[None]:
+    """Report errors of the cluster as one-line InputErrors."""
     try:
         yield
     except (distributed.CancelledError, OSError) as error:
-        raise InputError(
-            f"the Dask scheduler at {scheduler} was lost ({type(error).__name__}); "
-            "finished members are kept: start it again, then run `dvc repro` again"
-        ) from None
-    except distributed.KilledWorker as error:
-        raise InputError(f"the worker of a member died repeatedly, perhaps out of memory: {error}") from None
-    except FloatingPointError as error:
-        raise InputError(f"training diverged: {error}; lower train.learning_rate in params.yaml") from None
+        raise InputError(f"the Dask scheduler at {scheduler} was lost ({type(error).__name__}); {advice}") from None

@@ -25,10 +25,10 @@ def keys(labelled: Labelled, recipe: Recipe) -> list[str]:
 
 
 @cache
-def code_digest() -> str:
-    """A hash of the code and the library versions that a member's bytes depend on, as of this process' first call."""
+def code_digest(folders: tuple[str, ...] = CODE) -> str:
+    """A hash of the code in these folders, and of the library versions, as of this process' first call for them."""
     digest = hashlib.sha256()
-    for folder in CODE:
+    for folder in folders:
         for module in sorted((Path(__file__).parents[1] / folder).glob("*.py")):
             digest.update(module.read_bytes())
     for library in LIBRARIES:

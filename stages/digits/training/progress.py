@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from threading import Lock
+from typing import TextIO
 
 from tqdm import tqdm
 
@@ -81,7 +82,7 @@ class Bars(Progress):
     """A live bar for all members, below it one for each that is being trained; a finished member leaves a line."""
 
     def __enter__(self) -> "Bars":
-        self.all = self._bar("all members", self.total, position=0)
+        self.all = bar("all members", self.total, position=0)
         self.bars: dict[int, tqdm] = {}
         self._show_all()
         return self
@@ -99,7 +100,7 @@ class Bars(Progress):
         if row.member not in self.bars:
             taken = {-bar.pos for bar in self.bars.values()}
             position = next(position for position in range(1, self.members + 1) if position not in taken)
-            self.bars[row.member] = self._bar(f"member {row.member + 1}/{self.members}", self.epochs, position)
+            self.bars[row.member] = bar(f"member {row.member + 1}/{self.members}", self.epochs, position)
         quality = f"validation loss {row.validation_loss:.4f}  accuracy {row.validation_accuracy:.4f}"
         _advance(self.bars[row.member], row.epoch, f"epoch {row.epoch:2}/{self.epochs}  {quality}")
         self._show_all()
@@ -120,18 +121,25 @@ class Bars(Progress):
         self.all.total = self.total
         _advance(self.all, done, f"{done}/{self.total} epochs  best {self.best:.4f}  {self.time_left()}")
 
-    def _bar(self, name: str, total: int, position: int) -> tqdm:
-        columns, lines = shutil.get_terminal_size()  # 80 by 24 where it is unknown: tqdm would draw nothing
-        return tqdm(
-            desc=f"{name:13}",
-            total=total,
-            position=position,
-            leave=False,
-            file=sys.stdout,
-            ncols=min(COLUMNS, columns) - 1,  # a full line would wrap on some terminals
-            nrows=lines,  # where there are more members, the last line says so
-            bar_format=BAR,
-        )
+
+def bar(name: str, total: int, position: int = 0, file: TextIO | None = None, **options: object) -> tqdm:
+    """A bar of tqdm's that leaves nothing behind; `file` is stdout unless given."""
+    columns, lines = shutil.get_terminal_size()  # 80 by 24 where it is unknown: tqdm would draw nothing
+    return tqdm(
+        desc=f"{name:13}",
+        total=total,
+        position=position,
+        leave=False,
+        file=file or sys.stdout,
+        ncols=min(COLUMNS, columns) - 1,  # a full line would wrap on some terminals
+        nrows=lines,  # where there are more members, the last line says so
+        **{"bar_format": BAR} | options,
+    )
+
+
+def is_watched(stream: TextIO) -> bool:
+    """Whether a person watches it on a terminal: it isn't piped, a log, or CI's."""
+    return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
 
 
 def _advance(bar: tqdm, done: int, text: str) -> None:
@@ -141,6 +149,5 @@ def _advance(bar: tqdm, done: int, text: str) -> None:
 
 
 def progress(members: int, unfinished: int, epochs: int) -> Progress:
-    """Bars where a person watches a terminal, lines where the output is piped, a log, or CI's."""
-    live = sys.stdout.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
-    return (Bars if live else Progress)(members, unfinished, epochs)
+    """Bars where a person watches, lines elsewhere."""
+    return (Bars if is_watched(sys.stdout) else Progress)(members, unfinished, epochs)
