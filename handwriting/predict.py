@@ -1,17 +1,25 @@
 """Predict the digits in pictures: scans, photos or PDF files, of ruled forms and tables or of plain paper.
 
-python -m handwriting.predict FILE... [--csv FILE] [--json] [--show FILE]
+python -m handwriting.predict FILE_OR_FOLDER... [--csv FILE] [--json] [--show FILE [--unsure-only]]
+
+Several pages are read on all cores, or on the Dask cluster at DASK_SCHEDULER_ADDRESS. The CSV grows page by page: the
+same command again goes on where it was stopped.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from handwriting.pages import picture, reading, report
-from handwriting.pages.report import Reading
+from tqdm import tqdm
+
+from handwriting.pages import picture
+from handwriting.piles import pile
+from handwriting.piles.journal import Journal
+from handwriting.piles.summary import Summary
 from stages.digits.base import dataset, errors, files, params
 from stages.digits.base.errors import InputError
 from stages.digits.model.backend import keras
@@ -25,19 +33,6 @@ def load_models() -> tuple[list[keras.Model], dataset.Labelled]:
     return ensemble.load_members(), dataset.load_labelled(dataset.LABELLED)
 
 
-def read(paths: Sequence[Path]) -> tuple[list[Reading], list[str]]:
-    """The pages, read, and a line for each that couldn't be."""
-    members, reference = load_models()
-    readings: list[Reading] = []
-    problems: list[str] = []
-    for path in paths:
-        with noted(problems):
-            for name, pixels in picture.pages(path):
-                with noted(problems, name):
-                    readings.append(Reading(name, reading.read(pixels, members, reference)))
-    return readings, problems
-
-
 @contextmanager
 def noted(problems: list[str], name: str = "") -> Iterator[None]:
     """Bad input becomes one of the problems, with the name of the page; what follows goes on."""
@@ -47,34 +42,56 @@ def noted(problems: list[str], name: str = "") -> Iterator[None]:
         problems.append(f"{name}: {error.code}" if name else str(error.code))
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m handwriting.predict", description="Predict the digits in pictures."
     )
-    parser.add_argument("images", metavar="FILE", nargs="+", type=Path, help=f"{picture.EXPECTED}: a scan or a photo")
+    what = f"{picture.EXPECTED}, a scan or a photo; or a folder of these"
+    parser.add_argument("images", metavar="FILE_OR_FOLDER", nargs="+", type=Path, help=what)
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write the cells: row, column, digits, ...")
     parser.add_argument("--json", action="store_true", help="print boxes and all probabilities as JSON")
     parser.add_argument("--show", metavar="FILE", type=Path, help="draw what was read; several pages become FILE-1 ...")
+    parser.add_argument("--unsure-only", action="store_true", help="with --show: only pages on which something is")
     arguments = parser.parse_args()
     if arguments.show and arguments.show.suffix.lower() != ".png":
         raise InputError(f"{arguments.show}: expected a name that ends in .png")
-    classes = params.classes()
-    readings, problems = read(arguments.images)
+    return arguments
+
+
+def main() -> None:
+    arguments = parse()
+    models = pile.Models(*load_models(), params.classes())
+    paths = [file for path in arguments.images for file in picture.files_of(path)]
+    total = sum(map(picture.count, paths))
+    wanted = ["show-unsure" if arguments.unsure_only else "show"] * bool(arguments.show)
     if arguments.json:
-        print(json.dumps([report.describe(one, classes) for one in readings], indent=2))
-    else:
-        print("\n".join(report.as_text(one, classes) for one in readings), end="\n" if readings else "")
-    if arguments.csv and readings:
-        files.write_text(arguments.csv, report.as_csv(readings, classes))
-    if arguments.show:
-        for number, one in enumerate(readings, start=1):
-            stem = arguments.show.stem + f"-{number}" * (len(readings) > 1)
-            report.show(one, classes, arguments.show.with_stem(stem))
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    if problems:
+        wanted.append("json")
+    elif total == 1 or not arguments.csv:
+        wanted.append("text")
+    with Journal(arguments.csv) if arguments.csv else nullcontext() as journal, Summary(total) as summary:
+        if journal:
+            journal.begin(pile.digest(models.classes), may_reuse=not wanted)
+        left = total - len(journal.starts if journal else ())
+        is_known = journal.knows if journal else lambda _: False
+        pages = pile.read(paths, left, is_known, models, wanted, summary.log)
+        separator = "["
+        for result, is_new in journal.keep(pages) if journal else ((result, True) for _, result in pages if result):
+            if "text" in result:
+                tqdm.write(result["text"])
+            if "json" in result:
+                tqdm.write(f"{separator}\n{textwrap.indent(json.dumps(result['json'], indent=2), '  ')}", end="")
+                separator = ","
+            if "png" in result:
+                stem = arguments.show.stem + f"-{summary.pages + 1}" * (total > 1)
+                files.write_bytes(arguments.show.with_stem(stem), result["png"])
+            summary.add(result, is_new)
+        if arguments.json:
+            tqdm.write("\n]" if separator == "," else "[]")
+    if total > 1:
+        print(summary, file=sys.stderr)
+    if summary.unread:
         sys.exit(1)
 
 
 if __name__ == "__main__":
-    errors.run(main, "nothing was changed; run it again")
+    errors.run(main, pile.GO_ON)

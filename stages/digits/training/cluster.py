@@ -3,7 +3,7 @@
 import logging
 import resource
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Any, NamedTuple
@@ -173,7 +173,9 @@ def _signals_deferred() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def run(client: distributed.Client, job: Job, calls: Iterable[Call], ahead: int = 0) -> Iterator[tuple[Any, Any]]:
+def run(
+    client: distributed.Client, job: Job, calls: Iterable[Call], ahead: int = 0
+) -> Generator[tuple[Any, Any], None, None]:
     """The item and result of each call, as they finish: KilledWorker if its worker died repeatedly.
 
     A call is taken when a worker is free, or `ahead` calls before that: Dask would queue more behind running ones while

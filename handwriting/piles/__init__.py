@@ -1,0 +1,1 @@
+"""A pile of pages: read on all cores, kept page by page, summed up."""
