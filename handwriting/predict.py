@@ -10,15 +10,14 @@ import argparse
 import json
 import sys
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
 from handwriting.pages import picture
-from handwriting.piles import pile
-from handwriting.piles.journal import Journal
+from handwriting.piles import journal, pile
 from handwriting.piles.summary import Summary
 from stages.digits.base import dataset, errors, files, params
 from stages.digits.base.errors import InputError
@@ -68,14 +67,20 @@ def main() -> None:
         wanted.append("json")
     elif total == 1 or not arguments.csv:
         wanted.append("text")
-    with Journal(arguments.csv) if arguments.csv else nullcontext() as journal, Summary(total) as summary:
-        if journal:
-            journal.begin(pile.digest(models.classes), may_reuse=not wanted)
-        left = total - len(journal.starts if journal else ())
-        is_known = journal.knows if journal else lambda _: False
-        pages = pile.read(paths, left, is_known, models, wanted, summary.log)
+    with Summary(total) as summary:
+
+        def read(known: Collection[pile.Place]) -> Iterator[tuple[pile.Place, pile.Result | None]]:
+            if known:
+                summary.log(f"{arguments.csv}: {len(known):,} pages were read by an earlier run")
+            return pile.read(paths, total - len(known), known, models, wanted, summary.log)
+
+        results: Iterator[tuple[pile.Result, bool]]
+        if arguments.csv:
+            results = journal.keep(arguments.csv, pile.digest(models.classes), not wanted, read)
+        else:
+            results = ((result, True) for _, result in read(()) if result)
         separator = "["
-        for result, is_new in journal.keep(pages) if journal else ((result, True) for _, result in pages if result):
+        for result, is_new in results:
             if "text" in result:
                 tqdm.write(result["text"])
             if "json" in result:

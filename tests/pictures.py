@@ -20,6 +20,15 @@ SEGMENTS = {  # of a seven-segment display: rows, columns
     "g": (slice(12, 15), slice(9, 19)),
 }
 LIT = ["abcdef", "bc", "abdeg", "abcdg", "bcfg", "acdfg", "acdefg", "abc", "abcdefg", "abcdfg"]  # of each digit
+ENCRYPTED = (  # its user's password isn't empty
+    b"%PDF-1.4\n1 0 obj\n<</Type /Catalog /Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type /Pages /Kids [] /Count 0>>\nendobj\n"
+    b"3 0 obj\n<</Filter /Standard /V 1 /R 2 /Length 40 /P -4 /O <"
+    + b"11" * 32
+    + b"> /U <"
+    + b"22" * 32
+    + b">>>\nendobj\n"
+    b"trailer\n<</Size 4 /Root 1 0 R /Encrypt 3 0 R /ID [<00> <00>]>>\n%%EOF\n"
+)
 
 
 def drawn_digits(each: int, seed: int = 0) -> kaggle.Table:

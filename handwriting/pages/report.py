@@ -59,9 +59,14 @@ def _as_grid(cells: list[tuple[Cell, Digits]], classes: Sequence[str]) -> list[s
     ]
 
 
-def _text(digits: Digits, classes: Sequence[str]) -> str:
+def join(labels: Iterable[int], classes: Sequence[str]) -> str:
+    """The names of digits, as in the CSV."""
     separator = "" if max(map(len, classes)) == 1 else ", "
-    return separator.join(classes[digit] for digit in digits.probabilities.argmax(axis=1))
+    return separator.join(classes[label] for label in labels)
+
+
+def _text(digits: Digits, classes: Sequence[str]) -> str:
+    return join(digits.probabilities.argmax(axis=1), classes)
 
 
 def _is_unsure(digits: Digits) -> bool:

@@ -1,16 +1,15 @@
 """A pile's CSV, which grows page by page, and beside it a hidden journal, from which a stopped run goes on.
 
 The journal's first line has the digest of models and code; then comes a line for each page of the CSV, in order, and
-one at the end once all are read. The CSV holds the journal's rows, or the first of them: each page is written there
-second.
+one at the end once all are read. A page is written there first: the CSV holds the journal's rows, or the first of them.
 """
 
 import fcntl
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +18,8 @@ from handwriting.piles.pile import GO_ON, PRINTED, Place, Result
 from stages.digits.base.errors import InputError
 
 HEADER = report.as_csv([], ()).encode()
+
+Read = Callable[[Collection[Place]], Iterator[tuple[Place, Result | None]]]  # None for the places it gets
 
 
 def path_beside(csv: Path) -> Path:
@@ -32,126 +33,112 @@ def records(csv: Path, journal: BinaryIO) -> Iterator[tuple[int, Result]]:
     InputError at the end unless the CSV holds their rows, or the first of them.
     """
     start = journal.seek(0)
-    is_file = csv.is_file() or not csv.exists()
     with csv.open("rb") if csv.is_file() else io.BytesIO() as table:
-        same = HEADER.startswith(table.read(len(HEADER)))
+        is_same = HEADER.startswith(table.read(len(HEADER))) and (csv.is_file() or not csv.exists())
         for line in journal:
             if not line.endswith(b"\n"):
                 break
             record = json.loads(line)
             rows = record.get("csv", "").encode()
-            same = same and rows.startswith(table.read(len(rows)))
+            is_same = is_same and rows.startswith(table.read(len(rows)))
             yield start, record
             start += len(line)
-        if not (is_file and same and not table.read(1)):
+        if not is_same or table.read(1):
             raise InputError(
                 f"{csv}: holds what `python -m handwriting.predict` didn't write, or what was changed since: "
                 "move it away, or choose another name"
             )
 
 
-class Journal:
-    """What an earlier run has read, and the files to which this one adds. A context manager."""
+def keep(csv: Path, digest: str, may_reuse: bool, read: Read) -> Iterator[tuple[Result, bool]]:
+    """What `read` gives, each page appended in one piece or not at all; and whether it's new: not of an earlier run.
 
-    def __init__(self, csv: Path):
-        """InputError if another process has it."""
-        csv.parent.mkdir(parents=True, exist_ok=True)
-        self.csv, self.path, self.is_published = csv, path_beside(csv), False
-        self.old = _lock(csv, self.path.open("ab+"))
-        self.files: list[BinaryIO] = []  # the journal and the CSV
-        self.starts = dict[Place, int]()
+    The files take the place of older ones with the first new page. InputError if it can't go on. `may_reuse`: pages of
+    a CSV that is finished aren't read again, either.
+    """
+    path = path_beside(csv)
+    csv.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        old = stack.enter_context(_lock(csv, path.open("ab+")))
+        stack.callback(_remove_empty, path)
+        starts = _find(csv, old, digest, may_reuse)
+        temporary = [path.with_name(f".{path.name.lstrip('.')}.new") for path in (path, csv)]
+        for one in temporary:
+            stack.callback(one.unlink, missing_ok=True)
+        journal = stack.enter_context(_lock(csv, temporary[0].open("wb", buffering=0)))
+        table = stack.enter_context(temporary[1].open("wb", buffering=0))
 
-    def __enter__(self) -> "Journal":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self.is_published:  # nothing was read
-            for path in (*map(_new, (self.path, self.csv)), *[self.path] * (not self.old.seek(0, os.SEEK_END))):
-                path.unlink(missing_ok=True)
-        for file in (self.old, *self.files):
-            file.close()
-
-    def begin(self, digest: str, may_reuse: bool) -> None:
-        """Find out what is read; InputError if it can't go on. `may_reuse`: also pages of a CSV that is finished."""
-        first = last = Result()
-        for start, record in records(self.csv, self.old):
-            first, last = first or record, record
-            if "place" in record:
-                self.starts[Place(*record["place"])] = start
-        is_same, is_finished = first == {"digest": digest}, "end" in last
-        if self.starts and self.csv.exists() and not is_same and not is_finished:
-            count = f"{len(self.starts):,} page{'s' * (len(self.starts) > 1)}"
-            raise InputError(
-                f"{self.csv}: {count} were read with different models or code: move it away to begin again"
-            )
-        if not is_same or (is_finished and not may_reuse):
-            self.starts = {}
-        self.files = [_lock(self.csv, _new(path).open("wb", buffering=0)) for path in (self.path, self.csv)]
-        self._append({"digest": digest}, HEADER)
-
-    def knows(self, place: Place) -> bool:
-        """Whether an earlier run has read the page, from the same file."""
-        return place.changed >= 0 and place in self.starts
-
-    def keep(self, pages: Iterable[tuple[Place, Result | None]]) -> Iterator[tuple[Result, bool]]:
-        """Append each page, in one piece or not at all; None is one that is known. Gives its result, and if it's new.
-
-        With the first new one, the files take the place of older ones.
-        """
-        for place, new in pages:
-            if new is None:
-                self.old.seek(self.starts[place])
-                result = json.loads(self.old.readline())
-            else:
-                result = new
-            kept = {key: value for key, value in result.items() if key not in PRINTED}
-            self._append(kept | {"place": place}, result["csv"].encode())
-            if new is not None:
-                self._publish()
-            yield result, new is not None
-        self._append({"end": True}, b"")
-        self._publish()
-
-    def _publish(self) -> None:
-        if not self.is_published:
-            for path in (self.path, self.csv):
-                _new(path).replace(path)
-        self.is_published = True
-
-    def _append(self, line: Result, rows: bytes) -> None:
-        if self.is_published and not self._is_untouched():
-            raise InputError(f"{self.csv}: another program changed it: move it away; {GO_ON}")
-        for file, content in zip(self.files, (json.dumps(line).encode() + b"\n", rows), strict=True):
-            end = file.tell()
+        def append(record: Result, rows: bytes, is_new: bool) -> None:
             try:
-                while content:
-                    content = content[file.write(content) :]
-                if self.is_published:
-                    os.fsync(file.fileno())
-            except BaseException as error:
-                with suppress(OSError):
-                    file.truncate(end)
-                if isinstance(error, OSError):  # the disk is full, say
-                    raise InputError(f"{self.csv}: {error.strerror}; {GO_ON}") from None
-                raise
+                if not temporary[1].exists() and not _is_at_end(table, csv):
+                    raise InputError(f"{csv}: another program changed it: move it away; {GO_ON}")
+                _write(journal, json.dumps(record).encode() + b"\n")
+                _write(table, rows)
+                if is_new:
+                    for file, one, target in zip((journal, table), temporary, (path, csv), strict=True):
+                        os.fsync(file)
+                        if one.exists():
+                            one.replace(target)
+            except OSError as error:  # the disk is full, say
+                raise InputError(f"{csv}: {error.strerror}; {GO_ON}") from None
 
-    def _is_untouched(self) -> bool:
-        try:
-            ours, there = os.fstat(self.files[1].fileno()), self.csv.stat()
-        except FileNotFoundError:
-            return False
-        return os.path.samestat(ours, there) and there.st_size == self.files[1].tell()
-
-
-def _new(path: Path) -> Path:
-    return path.with_name(f".{path.name.lstrip('.')}.new")
+        append({"digest": digest}, HEADER, is_new=False)
+        for place, new in read(starts):
+            result = new or _read_line(old, starts[place])
+            kept = {key: value for key, value in result.items() if key not in PRINTED}
+            append(kept | {"place": place}, result["csv"].encode(), new is not None)
+            yield result, new is not None
+        append({"end": True}, b"", is_new=True)
 
 
-def _lock(path: Path, file: BinaryIO) -> BinaryIO:
-    """The open file, for this process alone until it is closed; InputError if another one has it."""
+def _find(csv: Path, journal: BinaryIO, digest: str, may_reuse: bool) -> dict[Place, int]:
+    """Where the results are that an earlier run has left."""
+    starts, first, last = dict[Place, int](), Result(), Result()
+    for start, record in records(csv, journal):
+        first, last = first or record, record
+        if "place" in record:
+            starts[Place(*record["place"])] = start
+    if first == {"digest": digest} and (may_reuse or "end" not in last):
+        return starts
+    if starts and "end" not in last and csv.exists():
+        raise InputError(f"{csv}: was begun with different models or code: move it away to begin again")
+    return {}
+
+
+def _read_line(journal: BinaryIO, start: int) -> Result:
+    journal.seek(start)
+    return json.loads(journal.readline())
+
+
+def _write(file: BinaryIO, content: bytes) -> None:
+    end = file.tell()
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while content:
+            content = content[file.write(content) :]
+    except BaseException:
+        with suppress(OSError):
+            file.truncate(end)
+        raise
+
+
+def _is_at_end(table: BinaryIO, csv: Path) -> bool:
+    """Whether the CSV there is still the one that we write, and as long."""
+    try:
+        return os.path.samestat(os.fstat(table.fileno()), csv.stat()) and csv.stat().st_size == table.tell()
+    except FileNotFoundError:
+        return False
+
+
+def _remove_empty(path: Path) -> None:
+    if not path.stat().st_size:
+        path.unlink()
+
+
+def _lock(csv: Path, journal: BinaryIO) -> BinaryIO:
+    """The open journal, for this process alone until it is closed; InputError if another one has it."""
+    try:
+        fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.close()
-        raise InputError(f"{path}: another command is writing it: wait until it ends") from None
-    return file
+        journal.close()
+        raise InputError(f"{csv}: another command is writing it: wait until it ends") from None
+    return journal

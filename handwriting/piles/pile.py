@@ -3,12 +3,11 @@
 import base64
 import functools
 import hashlib
-import itertools
 import json
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -110,19 +109,10 @@ def _without_header(pages: list[Reading | str], classes: Sequence[str]) -> str:
     return report.as_csv(pages, classes).partition("\n")[2]
 
 
-class Page(NamedTuple):
-    """A page of a pile."""
-
-    position: int  # in the pile, from 0
-    place: Place
-    name: str
-    content: Picture | Result | None  # to be read, or its result, or None if that is known
-
-
 def read(
     files: Sequence[Path],
     left: int,
-    is_known: Callable[[Place], bool],
+    known: Collection[Place],
     models: Models,
     wanted: Sequence[str],
     log: Callable[[str], None],
@@ -131,78 +121,73 @@ def read(
 
     Pages that can't be read have results, too. One process reads a few; more are read on Dask.
     """
-    pages = _pages(files, is_known)
-    is_pile = left >= CLUSTER_PAGES and len(os.sched_getaffinity(0)) > 1
-    if is_pile or (left > 1 and ADDRESS in os.environ):
+    pages, position = enumerate(_pages(files, known)), 0
+    results: Iterator[tuple[int, Place, Result | None]]
+    if left > 1 and (ADDRESS in os.environ or (left >= CLUSTER_PAGES and len(os.sched_getaffinity(0)) > 1)):
         results = _read_on_workers(pages, left, models, wanted, log)
     else:
-        results = ((page, _read_here(page, models, wanted)) for page in pages)
+        results = (
+            (number, place, read_page(name, content, models, wanted) if isinstance(content, np.ndarray) else content)
+            for number, (place, name, content) in pages
+        )
     done: dict[int, tuple[Place, Result | None]] = {}
-    position = 0
-    for page, result in results:
-        done[page.position] = page.place, result
+    for number, place, result in results:
+        done[number] = place, result
         while position in done:
             yield done.pop(position)
             position += 1
 
 
-def _pages(files: Sequence[Path], is_known: Callable[[Place], bool]) -> Iterator[Page]:
-    position = itertools.count()
+def _pages(files: Sequence[Path], known: Collection[Place]) -> Iterator[tuple[Place, str, Picture | Result | None]]:
+    """Each page with its name, and its pixels, or why it can't be read, or None if it is known."""
     for path in files:
-        count, stamp = picture.count(path), _stamp(path)
-        opened: Iterator[tuple[str, Picture]] | None = None
+        count, before, opened = picture.count(path), stamp(path), None
         for number in range(count):
-            place, name = Place(str(path), number, *stamp), picture.name_page(path, number, count)
-            if is_known(place):
+            place, name = Place(str(path), number, *before), picture.name_page(path, number, count)
+            if place in known and place.changed >= 0:
                 opened = None
-                yield Page(next(position), place, name, None)
+                yield place, name, None
                 continue
             try:
                 opened = opened or picture.pages(path, number)
                 _, pixels = next(opened, (name, None))
-                if pixels is None or _stamp(path) != stamp:
+                if pixels is None or stamp(path) != before:
                     raise InputError(f"{path}: changed while it was read; expected a file that stays as it is")
-                yield Page(next(position), place, name, pixels)
-            except InputError as error:  # which may be no more when it is tried again
-                problem = name + str(error.code).removeprefix(str(path))
-                opened = None
-                yield Page(next(position), place._replace(changed=-1), name, unread(name, problem))
+                yield place, name, pixels
+            except InputError as error:
+                opened, problem = None, name + str(error.code).removeprefix(str(path))
+                yield place._replace(changed=-1), name, unread(name, problem)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp(path: Path) -> tuple[int, int]:
+    """Its size and when it was changed; (0, -1) if it can't be asked."""
     try:
-        status = path.stat()
+        return path.stat().st_size, path.stat().st_mtime_ns
     except (OSError, ValueError):
         return 0, -1
-    return status.st_size, status.st_mtime_ns
-
-
-def _read_here(page: Page, models: Models, wanted: Sequence[str]) -> Result | None:
-    return read_page(page.name, page.content, models, wanted) if isinstance(page.content, np.ndarray) else page.content
 
 
 def _read_on_workers(
-    pages: Iterator[Page], left: int, models: Models, wanted: Sequence[str], log: Callable[[str], None]
-) -> Iterator[tuple[Page, Result | None]]:
+    pages: Iterator[tuple[int, tuple]], left: int, models: Models, wanted: Sequence[str], log: Callable[[str], None]
+) -> Iterator[tuple[int, Place, Result | None]]:
     from stages.digits.training import cluster  # here: Dask takes a second to import, and one picture needs none
 
-    name = f"page-{secrets.token_hex(8)}"
+    job_name = f"page-{secrets.token_hex(8)}"
     contents = tuple(path.read_bytes() for path in dataset.model_paths())
     shared = contents, tuple(models.reference), tuple(models.classes), tuple(wanted)
-    job = cluster.Job(name, __name__, "read_on_worker", shared, CODE, f"start it again; {GO_ON}")
+    job = cluster.Job(job_name, __name__, "read_on_worker", shared, CODE, f"start it again; {GO_ON}")
     calls = (
-        cluster.Call(page._replace(content=None), f"{name}-{page.position}", (page.name, page.content))
-        if isinstance(page.content, np.ndarray)
-        else cluster.Call(page, "", None)
-        for page in pages
+        cluster.Call((number, place, name, None), f"{job_name}-{number}", (name, content))
+        if isinstance(content, np.ndarray)
+        else cluster.Call((number, place, name, content), "", None)
+        for number, (place, name, content) in pages
     )
     with cluster.client(left, log) as client, closing(cluster.run(client, job, calls, ahead=1)) as results:
-        for page, result in results:
+        for (number, place, name, content), result in results:
             if isinstance(result, Exception):
-                problem = f"{page.name}: its worker died repeatedly, perhaps out of memory"
-                yield page._replace(place=page.place._replace(changed=-1)), unread(page.name, problem)
-            else:
-                yield page, result or page.content
+                place = place._replace(changed=-1)
+                result = unread(name, f"{name}: its worker died repeatedly, perhaps out of memory")
+            yield number, place, result or content
 
 
 def read_on_worker(_worker: object, shared: tuple, name: str, pixels: Picture) -> Result:

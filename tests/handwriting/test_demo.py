@@ -22,10 +22,11 @@ from browser import Browser
 from PIL import Image
 
 from benchmarks.drawn import strokes
-from handwriting import demo, predict, server
+from handwriting import demo, server
 from handwriting.collection import corrections
 from handwriting.collection.corrections import Corrections
-from handwriting.pages import reading, report, scan
+from handwriting.pages import picture, reading, scan
+from handwriting.piles import pile
 from stages.digits.base.errors import InputError
 from stages.digits.model import network
 from stages.digits.prediction import ensemble
@@ -118,15 +119,14 @@ def open_page(browser: Browser, address: str, width: int) -> None:
     assert shown(browser, "document.readyState + location.href", "complete" + address) == "complete" + address
 
 
-def test_a_drawing_gets_what_predict_gives_for_the_same_picture(tmp_path, monkeypatch):
+def test_a_drawing_gets_what_predict_gives_for_the_same_picture(tmp_path):
     ink = np.hstack([strokes.draw(digit, 60, 0.1, np.random.default_rng(0)) for digit in (1, 2)])
     drawing = png((255 - 255 * ink).astype(np.uint8))
     (tmp_path / "same.png").write_bytes(drawing)
-    monkeypatch.setattr(predict, "load_models", lambda: ([], None))
-    (reading,), _ = predict.read([tmp_path / "same.png"])
-    expected = report.describe(reading, CLASSES)["digits"]
+    page = reading.read(picture.load(tmp_path / "same.png"), [], None)
+    expected = pile.read_page("", page.picture, pile.Models([], None, CLASSES), ["json"])["json"]["digits"]
     digits = answer(drawing)["digits"]
-    assert [np.array(digit.pop("seen")).tolist() for digit in digits] == reading.page.digits.images.tolist()
+    assert [np.array(digit.pop("seen")).tolist() for digit in digits] == page.digits.images.tolist()
     for digit in digits:
         digit["probabilities"] = dict(digit["probabilities"])
     assert digits == expected

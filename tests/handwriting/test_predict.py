@@ -2,17 +2,20 @@
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import ENCRYPTED
 from PIL import Image
 
 from benchmarks.drawn import strokes
 from handwriting import predict
-from handwriting.pages import picture, reading, scan
+from handwriting.pages import picture, reading, report, scan
+from handwriting.piles import pile
 from stages import prepare
 from stages.digits.base import dataset
 from stages.digits.base.errors import InputError
@@ -58,6 +61,8 @@ def run(page: Path, monkeypatch, capsys) -> Callable[..., tuple[str, str]]:
         return np.stack([row(4, 0.9876), row(2, 0.8)])[: len(images)]
 
     monkeypatch.chdir(page.parent)
+    dataset.MODELS.mkdir()
+    dataset.model_path(0).touch()  # its bytes are part of what tells a pile's models from others
     capsys.readouterr()
     return run
 
@@ -116,7 +121,7 @@ def test_a_picture_that_cannot_be_read_is_a_line_and_the_others_are_read(run, pa
     assert stopped.value.code == 1
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{page}: 42\n")
-    blank, missing = printed.err.splitlines()
+    blank, missing, *_ = printed.err.splitlines()
     assert blank.startswith(f"{page.parent}/blank.png: no digit found; ")
     assert missing == f"{page.parent}/missing.png: missing; expected {picture.EXPECTED}"
 
@@ -149,10 +154,84 @@ def test_the_csv_names_the_page_and_show_draws_each(run, scans, page):
     with pytest.raises(SystemExit):
         run(scans, page, "--csv", scans.with_name("all.csv"), "--show", scans.with_name("shown.png"))
     lines = list(csv.DictReader(scans.with_name("all.csv").read_text(encoding="utf-8").splitlines()))
-    names = [f"{scans}, page 1", f"{scans}, page 3", str(page)]
-    assert [line["image"] for line in lines] == [name for name in names for _ in range(2)]
-    assert [(line["row"], line["column"], line["table"]) for line in lines] == [("1", "1", "1"), ("1", "2", "1")] * 3
-    assert sorted(path.name for path in page.parent.glob("shown*")) == [f"shown-{n}.png" for n in (1, 2, 3)]
+    names = [f"{scans}, page 1", f"{scans}, page 2", f"{scans}, page 3", str(page)]
+    assert [line["image"] for line in lines] == [name for name in names for _ in range(1 if name == names[1] else 2)]
+    read = [line for line in lines if line["image"] != names[1]]
+    assert [(line["row"], line["column"], line["table"]) for line in read] == [("1", "1", "1"), ("1", "2", "1")] * 3
+    assert sorted(path.name for path in page.parent.glob("shown*")) == [f"shown-{n}.png" for n in (1, 3, 4)]
+
+
+def test_a_page_that_cannot_be_read_has_a_line_in_the_csv_and_the_exit_status_says_so(run, scans, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(scans, "--csv", "all.csv")
+    assert stopped.value.code == 1
+    *_, unread, _, _ = csv.DictReader(Path("all.csv").read_text(encoding="utf-8").splitlines())
+    assert {name: text for name, text in unread.items() if text} == {"unsure": "true", "image": f"{scans}, page 2"}
+    assert "3 pages: 4 cells, 4 digits, 2 unsure, 1 not read" in capsys.readouterr().err
+
+
+def test_a_pile_prints_a_summary_to_stderr_and_names_the_pages_with_most_doubt(run, page):
+    printed = run(page, page, "--csv", "all.csv")
+    assert printed.out == ""
+    assert printed.err.splitlines()[-2:] == [
+        "2 pages: 4 cells, 4 digits, 2 unsure",
+        f"most doubt: {page} (1), {page} (1)",
+    ]
+
+
+def test_a_folder_is_read_in_the_order_of_its_names(run, page):
+    folder = page.parent / "folder"
+    folder.mkdir()
+    for name in ("b.png", "a.png"):
+        shutil.copy(page, folder / name)
+    assert [line for line in run(folder).out.splitlines() if line[0] != " "] == [
+        f"{folder / name}: 42" for name in ("a.png", "b.png")
+    ]
+
+
+@pytest.mark.parametrize("pages", [0, 1, 2])
+def test_json_is_one_list_of_all_pages_that_were_read(run, page, capsys, pages):
+    Image.new("L", (90, 90), 255).save(page.parent / "blank.png")
+    with pytest.raises(SystemExit):
+        run(*[page] * pages, page.parent / "blank.png", "--json")
+    printed = capsys.readouterr().out
+    found = json.loads(printed)
+    assert [one["image"] for one in found] == [str(page)] * pages
+    assert printed == json.dumps(found, indent=2) + "\n"
+
+
+def test_unsure_only_shows_the_pages_with_doubt(run, page, monkeypatch):
+    shown = []
+    monkeypatch.setattr(report, "show", lambda one, _, path: (shown.append(one.name), path.write_bytes(b"png")))
+    Image.fromarray(np.asarray(Image.open(page))[:, :60]).save(page.parent / "four.png")
+    run("four.png", page, "--show", "shown.png", "--unsure-only")
+    assert shown == [str(page)]
+    assert [path.name for path in page.parent.glob("shown*")] == ["shown-2.png"]
+
+
+def test_one_picture_starts_no_cluster_and_a_pile_does(run, page, monkeypatch):
+    monkeypatch.setattr(pile.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(pile, "_read_on_workers", lambda *_: (_ for _ in ()).throw(InterruptedError))
+    monkeypatch.delenv(pile.ADDRESS, raising=False)
+    run(*[page] * (pile.CLUSTER_PAGES - 1))
+    with pytest.raises(InterruptedError):
+        run(*[page] * pile.CLUSTER_PAGES)
+    monkeypatch.setenv(pile.ADDRESS, "tcp://127.0.0.1:1")
+    run(page)
+    with pytest.raises(InterruptedError):
+        run(page, page)
+
+
+def test_a_pile_of_broken_files_is_a_line_each(run, page, capsys):
+    files = {"damaged.png": page.read_bytes()[:200], "encrypted.pdf": ENCRYPTED, "empty.jpg": b""}
+    for name, content in files.items():
+        Path(name).write_bytes(content)
+    with pytest.raises(SystemExit):
+        run(page, *files, page, "--csv", "all.csv")
+    lines = list(csv.DictReader(Path("all.csv").read_text(encoding="utf-8").splitlines()))
+    assert [line["image"] for line in lines] == [str(page)] * 2 + [*files] + [str(page)] * 2
+    problems = capsys.readouterr().err.splitlines()[:3]
+    assert [line.partition(":")[0] for line in problems] == [*files]
 
 
 def test_without_models_it_says_what_to_run(page, monkeypatch):

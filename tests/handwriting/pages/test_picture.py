@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
+from pictures import ENCRYPTED
 from PIL import Image
 
 from handwriting.pages import picture
@@ -17,16 +18,6 @@ from stages.digits.base.errors import InputError
 
 ROOT = Path(__file__).parents[3]
 RAMP = np.add.outer(np.arange(0, 120, 2), np.arange(0, 80, 2)).astype(np.uint8)  # (60, 40), dark at the top left
-
-ENCRYPTED = (  # its user's password isn't empty
-    b"%PDF-1.4\n1 0 obj\n<</Type /Catalog /Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type /Pages /Kids [] /Count 0>>\nendobj\n"
-    b"3 0 obj\n<</Filter /Standard /V 1 /R 2 /Length 40 /P -4 /O <"
-    + b"11" * 32
-    + b"> /U <"
-    + b"22" * 32
-    + b">>>\nendobj\n"
-    b"trailer\n<</Size 4 /Root 1 0 R /Encrypt 3 0 R /ID [<00> <00>]>>\n%%EOF\n"
-)
 
 
 def rejection(path: Path) -> str:
