@@ -10,6 +10,7 @@ import pytest
 import yaml
 from commands import worker_in_this_process
 
+from handwriting.piles import pile
 from stages.digits.base import params
 from stages.digits.training import member_cache
 
@@ -81,7 +82,7 @@ def test_handwriting_imports_what_the_stages_share_and_no_stage(module):
     assert all(room(path).startswith(("stages/digits/", "handwriting")) for path in imported(module))
 
 
-@pytest.mark.parametrize("folder", ["pages", "collection"])
+@pytest.mark.parametrize("folder", ["pages", "piles", "collection"])
 def test_how_pages_are_read_or_digits_collected_needs_no_command(folder):
     for module in modules(f"handwriting/{folder}"):
         assert not any(room(path) == "handwriting" for path in imported(module))
@@ -91,6 +92,15 @@ def test_cache_key_covers_all_code_that_trains_a_member():
     """Otherwise members of an interrupted run would be taken for those of changed code."""
     member = ROOT / "stages/digits/training/member.py"
     assert set(member_cache.CODE) == {path.parent.name for path in (member, *imported(member))}
+
+
+def test_a_piles_digest_covers_all_code_that_reads_a_page():
+    """Otherwise a stopped run would go on with pages that changed code reads differently."""
+    covered = {(ROOT / "stages/digits" / folder).resolve() for folder in pile.CODE}
+    needless = {
+        ROOT / f"stages/digits/{name}" for name in ("tables", "training", "report")
+    }  # bytes, processes, figures
+    assert {path.parent for path in imported(ROOT / "handwriting/piles/pile.py")} - needless <= covered
 
 
 def test_the_layout_says_what_a_change_of_a_folder_reruns():
