@@ -70,6 +70,9 @@ def main() -> None:
     with Summary(total) as summary:
 
         def read(known: Collection[pile.Place]) -> Iterator[tuple[pile.Place, pile.Result | None]]:
+            others = {place.file for place in known} - set(map(str, paths))
+            if others and arguments.csv.exists():
+                raise InputError(f"{arguments.csv}: has pages of other files, such as {min(others)}: move it away")
             if known:
                 summary.log(f"{arguments.csv}: {len(known):,} pages were read by an earlier run")
             return pile.read(paths, total - len(known), known, models, wanted, summary.log)

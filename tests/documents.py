@@ -237,6 +237,14 @@ def bring_form(reader: Reader, _: str) -> None:
     Image.fromarray(form.picture).save(reader.folder / "form.png")
 
 
+def bring_pile(reader: Reader, _: str) -> None:
+    """A folder of two scanned forms."""
+    (reader.folder / "scans").mkdir()
+    for seed in range(2):
+        form = forms.scan(3, 4, [forms.drawn], np.random.default_rng(seed), cell=60)
+        Image.fromarray(form.picture).save(reader.folder / f"scans/{seed}.png")
+
+
 def bring_filled_form(reader: Reader, command: str) -> None:
     """The printed form, filled in by an invented hand, and scanned upside down."""
     random = np.random.default_rng(0)
@@ -318,18 +326,21 @@ def workers(folder: Path) -> list[psutil.Process]:
 
 INSTEAD = {r"python3 -m venv \.venv": set_up}
 FIRST = {  # what the reader has or does before
+    r"python -m handwriting\.predict scans .*": bring_pile,
     r"python -m handwriting\.predict .*--csv .*": bring_form,
     r"python -m handwriting\.predict .*": bring_pictures,
     r"python -m handwriting\.collect .*\.jpg": bring_filled_form,
     r"dvc import .*": bring_hands,
     r"python fashion\.py": save_fashion,
     r"make demo": free_port(8000),
+    r"python -m handwriting\.review .*": free_port(8001),
     r"python -m dask scheduler": free_port(8786),
     r"DASK_SCHEDULER_ADDRESS=.* make": change_the_seed,
 }
 AFTER = {r"!?git clone .*": set_up_clone, r"dvc queue start": run_queue}
 GOES_ON = {  # until it is stopped: what it prints once it is ready
     r"make demo": "Ctrl-C stops",
+    r"python -m handwriting\.review .*": "Ctrl-C stops",
     r"python -m dask scheduler": "Scheduler at",
     r"python -m dask worker .*": "Registered to",
 }

@@ -189,6 +189,30 @@ def test_a_folder_is_read_in_the_order_of_its_names(run, page):
     ]
 
 
+def test_a_pile_of_other_files_does_not_replace_what_was_read(run, page):
+    shutil.copy(page, "other.png")
+    run(page, page, "--csv", "all.csv")
+    before = Path("all.csv").read_bytes()
+    with pytest.raises(InputError, match=rf"^all\.csv: has pages of other files, such as {page}: move it away$"):
+        run("other.png", "other.png", "--csv", "all.csv")
+    assert Path("all.csv").read_bytes() == before
+    run("other.png", page, "--csv", "all.csv")  # more files are welcome
+
+
+def test_the_same_command_again_reads_only_what_is_missing(run, page, monkeypatch):
+    shutil.copy(page, "other.png")
+    run(page, page, "--csv", "all.csv")
+    monkeypatch.setattr(pile, "read_page", lambda name, *_: pile.unread(name, f"{name}: read again"))
+    with pytest.raises(SystemExit):
+        run(page, "other.png", "--csv", "all.csv")
+    lines = list(csv.DictReader(Path("all.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(line["image"], line["digits"]) for line in lines] == [
+        (str(page), "4"),
+        (str(page), "2"),
+        ("other.png", ""),
+    ]
+
+
 @pytest.mark.parametrize("pages", [0, 1, 2])
 def test_json_is_one_list_of_all_pages_that_were_read(run, page, capsys, pages):
     Image.new("L", (90, 90), 255).save(page.parent / "blank.png")
