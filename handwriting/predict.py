@@ -10,8 +10,8 @@ import argparse
 import json
 import sys
 import textwrap
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
@@ -57,19 +57,28 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
+def write(page: pile.Result, name: str, arguments: argparse.Namespace, separator: str) -> str:
+    """Print what was read, and draw it if it's to be shown; returns what is to be printed before the next JSON."""
+    if "text" in page:
+        tqdm.write(page["text"])
+    if "png" in page:
+        files.write_bytes(arguments.show.with_stem(name), page["png"])
+    if "json" not in page:
+        return separator
+    tqdm.write(f"{separator}\n{textwrap.indent(json.dumps(page['json'], indent=2), '  ')}", end="")
+    return ","
+
+
 def main() -> None:
     arguments = parse()
     models = pile.Models(*load_models(), params.classes())
     paths = [file for path in arguments.images for file in picture.files_of(path)]
     total = sum(map(picture.count, paths))
     wanted = ["show-unsure" if arguments.unsure_only else "show"] * bool(arguments.show)
-    if arguments.json:
-        wanted.append("json")
-    elif total == 1 or not arguments.csv:
-        wanted.append("text")
+    wanted += ["json"] * arguments.json or ["text"] * (total == 1 or not arguments.csv)
     with Summary(total) as summary:
 
-        def read(known: Collection[pile.Place]) -> Iterator[tuple[pile.Place, pile.Result | None]]:
+        def read(known: Collection[pile.Place]) -> Generator[tuple[pile.Place, pile.Result | None]]:
             others = {place.file for place in known} - set(map(str, paths))
             if others and arguments.csv.exists():
                 raise InputError(f"{arguments.csv}: has pages of other files, such as {min(others)}: move it away")
@@ -77,22 +86,16 @@ def main() -> None:
                 summary.log(f"{arguments.csv}: {len(known):,} pages were read by an earlier run")
             return pile.read(paths, total - len(known), known, models, wanted, summary.log)
 
-        results: Iterator[tuple[pile.Result, bool]]
         if arguments.csv:
             results = journal.keep(arguments.csv, pile.digest(models.classes), not wanted, read)
         else:
             results = ((result, True) for _, result in read(()) if result)
         separator = "["
-        for result, is_new in results:
-            if "text" in result:
-                tqdm.write(result["text"])
-            if "json" in result:
-                tqdm.write(f"{separator}\n{textwrap.indent(json.dumps(result['json'], indent=2), '  ')}", end="")
-                separator = ","
-            if "png" in result:
-                stem = arguments.show.stem + f"-{summary.pages + 1}" * (total > 1)
-                files.write_bytes(arguments.show.with_stem(stem), result["png"])
-            summary.add(result, is_new)
+        with closing(results):
+            for page, is_new in results:
+                name = arguments.show.stem + f"-{summary.pages + 1}" * (total > 1) if arguments.show else ""
+                separator = write(page, name, arguments, separator)
+                summary.add(page, is_new)
         if arguments.json:
             tqdm.write("\n]" if separator == "," else "[]")
     if total > 1:

@@ -8,8 +8,8 @@ import fcntl
 import io
 import json
 import os
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +19,7 @@ from stages.digits.base.errors import InputError
 
 HEADER = report.as_csv([], ()).encode()
 
-Read = Callable[[Collection[Place]], Iterator[tuple[Place, Result | None]]]  # None for the places it gets
+Read = Callable[[Collection[Place]], Generator[tuple[Place, Result | None]]]  # None for the places that it gets
 
 
 def path_beside(csv: Path) -> Path:
@@ -50,7 +50,7 @@ def records(csv: Path, journal: BinaryIO) -> Iterator[tuple[int, Result]]:
             )
 
 
-def keep(csv: Path, digest: str, may_reuse: bool, read: Read) -> Iterator[tuple[Result, bool]]:
+def keep(csv: Path, digest: str, may_reuse: bool, read: Read) -> Generator[tuple[Result, bool]]:
     """What `read` gives, each page appended in one piece or not at all; and whether it's new: not of an earlier run.
 
     The files take the place of older ones with the first new page. InputError if it can't go on. `may_reuse`: pages of
@@ -74,16 +74,14 @@ def keep(csv: Path, digest: str, may_reuse: bool, read: Read) -> Iterator[tuple[
                     raise InputError(f"{csv}: another program changed it: move it away; {GO_ON}")
                 _write(journal, json.dumps(record).encode() + b"\n")
                 _write(table, rows)
-                if is_new:
-                    for file, one, target in zip((journal, table), temporary, (path, csv), strict=True):
-                        os.fsync(file)
-                        if one.exists():
-                            one.replace(target)
+                if is_new and temporary[1].exists():
+                    for one, target in zip(temporary, (path, csv), strict=True):
+                        one.replace(target)
             except OSError as error:  # the disk is full, say
                 raise InputError(f"{csv}: {error.strerror}; {GO_ON}") from None
 
         append({"digest": digest}, HEADER, is_new=False)
-        for place, new in read(starts):
+        for place, new in stack.enter_context(closing(read(starts))):
             result = new or _read_line(old, starts[place])
             kept = {key: value for key, value in result.items() if key not in PRINTED}
             append(kept | {"place": place}, result["csv"].encode(), new is not None)

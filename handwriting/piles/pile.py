@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -116,7 +116,7 @@ def read(
     models: Models,
     wanted: Sequence[str],
     log: Callable[[str], None],
-) -> Iterator[tuple[Place, Result | None]]:
+) -> Generator[tuple[Place, Result | None]]:
     """The result of each page, in order, None if it is known; `left` is about how many are not.
 
     Pages that can't be read have results, too. One process reads a few; more are read on Dask.

@@ -53,7 +53,7 @@ def table(tmp_path, monkeypatch) -> Path:
     """The CSV of a pile of two pages."""
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.tile(np.arange(200, dtype=np.uint8), (100, 1))).save("page.png")
-    list(journal.keep(Path("out.csv"), "models", False, lambda _: iter(pages())))
+    list(journal.keep(Path("out.csv"), "models", False, lambda _: (page for page in pages())))
     return Path("out.csv")
 
 
@@ -109,9 +109,9 @@ def test_the_next_review_goes_on(opened, table, corrections):
 
 
 def test_a_pile_that_has_grown_keeps_what_was_reviewed(table, corrections):
-    list(journal.keep(table, "models", False, lambda _: iter(pages()[:1])))
+    list(journal.keep(table, "models", False, lambda _: (page for page in pages()[:1])))
     Review(table, CLASSES, corrections).decide(0, [1])
-    list(journal.keep(table, "models", False, lambda _: iter(pages())))
+    list(journal.keep(table, "models", False, lambda _: (page for page in pages())))
     assert [item["reviewed"] for item in Review(table, CLASSES, corrections).state()["items"]] == ["corrected", "", ""]
 
 
@@ -129,7 +129,7 @@ def test_a_file_of_something_else_in_the_place_of_the_reviewed_csv_stays(table, 
         (lambda: Path("out.csv").unlink(), "expected a CSV that `python -m handwriting.predict --csv` wrote"),
         (lambda: Path(".out.csv.pages").unlink(), "expected a CSV that `python -m handwriting.predict --csv` wrote"),
         (lambda: Path("out.csv").write_text("row\n"), "didn't write, or what was changed since"),
-        (lambda: list(journal.keep(Path("out.csv"), "", False, lambda _: iter(()))), "nothing is unsure"),
+        (lambda: list(journal.keep(Path("out.csv"), "", False, lambda _: (page for page in ()))), "nothing is unsure"),
     ],
     ids=["missing", "without its journal", "changed", "sure"],
 )
@@ -157,7 +157,7 @@ def test_a_page_that_was_turned_is_shown_turned(table, corrections):
     Image.fromarray(np.rot90(np.asarray(Image.open("page.png")), -1)).save("page.png")
     place, page = pages()[0]
     table.unlink()
-    list(journal.keep(table, "other", False, lambda _: iter([(place, page | {"turns": 1})])))
+    list(journal.keep(table, "other", False, lambda _: (one for one in [(place, page | {"turns": 1})])))
     shown = cv2.imdecode(np.frombuffer(Review(table, CLASSES, corrections).picture(1), np.uint8), cv2.IMREAD_GRAYSCALE)
     assert shown[50, 120] == 120
 
