@@ -83,7 +83,8 @@ def pages(path: Path, first: int = 0) -> Iterator[tuple[str, Picture]]:
 
 def name_page(path: Path, number: int, count: int) -> str:
     """The file's name, and the page's number, from 0, as a person counts if there are several."""
-    return str(path) if count == 1 else f"{path}, page {number + 1}"
+    name = str(path).encode(errors="backslashreplace").decode()  # no part of a CSV may be other bytes than UTF-8
+    return name if count == 1 else f"{name}, page {number + 1}"
 
 
 def _check(path: Path) -> bytes:

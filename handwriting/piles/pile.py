@@ -24,12 +24,11 @@ from stages.digits.base.errors import InputError
 from stages.digits.model.backend import keras
 from stages.digits.training import member_cache
 
-CLUSTER_PAGES = 12  # fewer are read by one process before the workers of a new cluster have begun
+CLUSTER_PAGES = 12  # to start two workers takes 14 CPU seconds, as long as nine pages
 CODE = ("base", "model", "prediction", "../../handwriting/pages", "../../handwriting/piles")
 LIBRARIES = ("opencv-python-headless", "pillow", "pillow-heif", "pypdfium2", "scipy")  # and those of the models
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
 GO_ON = "pages in the CSV are kept; the same command goes on with the others"
-
 PRINTED = ("text", "json", "png")  # what a result may also have, and isn't kept
 
 Result = dict[str, Any]  # of a page: see `read_page`; JSON
@@ -72,11 +71,14 @@ def read_page(name: str, pixels: Picture, models: Models, wanted: Sequence[str])
         one = Reading(name, reading.read(pixels, models.members, models.reference))
     except InputError as error:
         return unread(name, f"{name}: {error.code}")
+    except Exception as error:  # it must not keep a pile from its other pages
+        return unread(name, f"{name}: a bug of this project: {type(error).__name__}: {' '.join(str(error).split())}")
     rows, doubts = list(report.rows(one, models.classes)), []
     scale = np.tile(one.page.picture.shape[::-1], 2)
     for number, (row, digits) in enumerate(rows):
         if row[report.COLUMNS.index("unsure")] == "true":
-            box = np.concatenate([digits.boxes[:, :2].min(axis=0), digits.boxes[:, 2:].max(axis=0)])
+            boxes = digits.boxes if len(digits.boxes) else np.array([[0, 0, *scale[:2]]])
+            box = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
             images = [base64.b64encode(image.tobytes()).decode() for image in digits.images]
             doubts.append({"row": number, "box": (box / scale).round(4).tolist(), "images": images})
     result: Result = {

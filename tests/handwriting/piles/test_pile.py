@@ -188,6 +188,20 @@ def test_a_doubt_has_its_row_its_box_and_the_images_that_the_networks_saw(models
     assert result["turns"] == 0
 
 
+def test_a_bug_in_one_page_is_a_line_and_stops_no_pile(monkeypatch):
+    write("a.png", 10)
+    monkeypatch.setattr(reading, "read", lambda *_: [][0])
+    [(name, problem)] = read_all([Path("a.png")])
+    assert (name, problem) == ("a.png", "a.png: a bug of this project: IndexError: list index out of range")
+
+
+@pytest.mark.usefixtures("no_digits")
+def test_a_name_that_is_no_utf_8_can_be_written():
+    write("a.png", 10)
+    [(name, _)] = read_all([Path("a.png").rename("\udcff.png")])
+    assert name == r"\udcff.png"
+
+
 @pytest.mark.usefixtures("models")
 def test_the_digest_changes_with_models_labelled_images_and_classes(labelled):
     dataset.LABELLED.parent.mkdir(parents=True)
