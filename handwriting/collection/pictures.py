@@ -14,7 +14,6 @@ from handwriting.pages.picture import Picture
 from handwriting.pages.segment import Candidates
 from stages.digits.base.dataset import SIDE, Images, Labels, Probabilities
 from stages.digits.base.errors import InputError
-from stages.digits.base.params import DIGIT_NAMES
 
 LeftOut = defaultdict[str, list[str]]  # why -> a line for each picture
 
@@ -39,23 +38,20 @@ def find_writers(root: Path) -> tuple[dict[Path, list[tuple[Path, int]]], list[P
     A folder is a writer's if it has folders 0 to 9; `root` may be one, or else hold some. Links that lead out of it are
     passed over. InputError if there is no picture.
     """
-    home, listed = os.path.realpath(root), set[Path]()
 
-    def entries(folder: Path) -> list[Path]:
-        visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-        listed.update(visible)
-        return [path for path in visible if not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(home)]
+    def visible(pattern: str) -> list[Path]:
+        paths = sorted(root.glob(pattern))
+        return [path for path in paths if not any(part.startswith(".") for part in path.parts[len(root.parts) :])]
 
-    def labelled(folder: Path) -> list[tuple[Path, int]]:
-        digits = [path for path in entries(folder) if path.name in DIGIT_NAMES and path.is_dir()]
-        return [(path, int(digit.name)) for digit in digits for path in entries(digit)]
-
-    writers = {root: labelled(root)}
-    if not writers[root]:
-        writers = {path: found for path in entries(root) if path.is_dir() and (found := labelled(path))}
+    home, writers = os.path.realpath(root), defaultdict[Path, list[tuple[Path, int]]](list)
+    found = visible("[0-9]/*") or visible("*/[0-9]/*")
+    for path in found:
+        if Path(os.path.realpath(path)).is_relative_to(home):
+            writers[path.parent.parent].append((path, int(path.parent.name)))
     if not writers:
         raise InputError(f"{root}: found no pictures in folders 0 to 9, at its top or in writers' folders")
-    used = {root, *writers}.union(*({path, path.parent} for found in writers.values() for path, _ in found))
+    used = {root, *writers}.union(*({path, path.parent} for pictures in writers.values() for path, _ in pictures))
+    listed = {*visible("*"), *visible("*/*"), *found}
     return writers, sorted(path for path in listed - used if path.parent in used)
 
 

@@ -105,7 +105,8 @@ def test_folders_in_it_that_have_them_are_writers_and_what_is_beside_them_is_pas
 def test_a_folder_of_one_writer_can_be_named_and_one_of_several_cannot(write, monkeypatch, capsys):
     write("a/0/x", "b/0/x")
     assert main(monkeypatch, "hands/a", "--writer", "Anna") == 0
-    assert own.read(own.FOLDER).names == ("Anna",)
+    assert main(monkeypatch, "hands/b/0/..") == 0
+    assert own.read(own.FOLDER).names == ("Anna", "b")
     assert main(monkeypatch, "hands", "--writer", "Anna") == 1
     assert capsys.readouterr().err == "hands: found 2 writers' folders, expected one for --writer Anna\n"
 
@@ -131,7 +132,10 @@ def test_what_shows_no_digit_or_several_or_cannot_be_read_is_named_and_the_rest_
     ]
 
 
-def test_strokes_of_one_digit_are_joined_where_there_are_no_models(write, monkeypatch):
+@pytest.mark.parametrize("trained", [False, True])
+def test_strokes_of_one_digit_are_joined_with_and_without_models(write, monkeypatch, trained):
+    if trained:
+        predict(monkeypatch, lambda _: (4, 1))
     four = [[(0.05, 0), (0.03, 0.5), (0.3, 0.5)], [(0.5, 0), (0.48, 1)]]
     ink = strokes.draw_strokes(four, 60, 0.08, np.random.default_rng(0), (0, 0, 1))
     picture = (PAPER - (PAPER - PEN) * ink).astype(np.uint8)
@@ -248,13 +252,15 @@ def test_labels_are_no_option_for_a_folder(write, monkeypatch, capsys):
 
 
 def test_names_are_printed_on_one_line_whatever_is_in_them_and_a_writers_must_be_printable(write, monkeypatch, capsys):
-    root = write("a/3/x", "a\nb/3/x", **{"a/3/y\n\x1b.png": b"", os.fsdecode(b"a/3/\xff.png"): b""})
-    assert main(monkeypatch, root) == 1
+    root = write("a/3/x", "a\nb/3/x", **{"a/3/y\n\x1b.png": ONE_COLOUR["black"], os.fsdecode(b"a/3/\xff.png"): b""})
+    Image.fromarray(ONE_COLOUR["black"]).save("no\nform.png")
+    assert main(monkeypatch, root, "no\nform.png") == 1
     printed = capsys.readouterr()
+    assert printed.err.splitlines()[1].startswith("no\\nform.png: found no form")
     assert printed.err.startswith("hands/a\\nb: found 'a\\nb', expected a writer's name: 1 to 40 printable characters")
-    assert printed.err.count("\n") == 1
+    assert printed.err.count("\n") == 2
     lines = printed.out.splitlines()
-    assert lines[1].startswith("  unreadable: hands/a/3/y\\n\\x1b.png: not a picture")
+    assert lines[1] == "  without a digit: hands/a/3/y\\n\\x1b.png"
     assert lines[2].startswith("  unreadable: hands/a/3/\\udcff.png: not a picture")
     assert own.read(own.FOLDER).names == ("a",)
 
@@ -337,7 +343,7 @@ class Screen(io.StringIO):
 def test_a_bar_counts_the_pictures_on_a_terminal_and_nowhere_else(write, monkeypatch, screen):
     monkeypatch.setattr(sys, "stderr", screen)
     main(monkeypatch, write("a/0/x", "b/0/x"))
-    assert ("/2 [" in screen.getvalue()) == screen.isatty()
+    assert screen.getvalue().count(" 0/2 [") == screen.isatty()
 
 
 def test_the_contact_sheet_of_a_full_batch_is_bounded():

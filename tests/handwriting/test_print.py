@@ -1,6 +1,7 @@
 """Printed digits: the same each time, even over digits and fonts, and a writer of their own."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,19 @@ def test_another_seed_has_other_digits(write):
     write("--count", "10")
     write("--count", "10", "--seed", "2")
     assert len(own.read(own.FOLDER).labels) == 20
+
+
+def test_each_digit_is_drawn_in_each_font_and_each_time_anew(monkeypatch):
+    drawn = []
+
+    def draw(digit: int, font: str, random: np.random.Generator) -> np.ndarray:
+        drawn.append((digit, font, random.random()))
+        return np.zeros((1, 1), np.uint8)
+
+    monkeypatch.setattr(print, "draw", draw)
+    assert [label for _, label, _ in print.pages(220, seed=1)] == np.repeat(np.arange(10), 22).tolist()
+    assert Counter(one[:2] for one in drawn) == {(digit, font): 2 for digit in range(10) for font in print.FONTS}
+    assert len(set(drawn)) == 220
 
 
 def test_each_font_has_ten_different_digits():
