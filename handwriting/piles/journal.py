@@ -36,9 +36,12 @@ def records(csv: Path, journal: BinaryIO) -> Iterator[tuple[int, Result]]:
     with csv.open("rb") if csv.is_file() else io.BytesIO() as table:
         is_same = HEADER.startswith(table.read(len(HEADER))) and (csv.is_file() or not csv.exists())
         for line in journal:
-            if not line.endswith(b"\n"):
+            try:
+                record = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError:  # the machine lost its power
+                record = None
+            if record is None:
                 break
-            record = json.loads(line)
             rows = record.get("csv", "").encode()
             is_same = is_same and rows.startswith(table.read(len(rows)))
             yield start, record
@@ -128,8 +131,9 @@ def _is_at_end(table: BinaryIO, csv: Path) -> bool:
 
 
 def _remove_empty(path: Path) -> None:
-    if not path.stat().st_size:
-        path.unlink()
+    with suppress(FileNotFoundError):
+        if not path.stat().st_size:
+            path.unlink()
 
 
 def _lock(csv: Path, journal: BinaryIO) -> BinaryIO:

@@ -77,6 +77,14 @@ def test_a_page_that_a_killed_run_has_half_written_is_read_again(csv, cut):
     assert csv.read_text() == WHOLE
 
 
+def test_a_journal_that_ends_in_something_else_counts_up_to_there(csv):
+    run(csv, stop=2)
+    with journal.path_beside(csv).open("ab") as file:
+        file.write(bytes(100) + b"\n")
+    assert run(csv) == ["c.png", "d.png"]
+    assert csv.read_text() == WHOLE
+
+
 def test_a_page_that_is_in_the_journal_but_not_in_the_csv_is_not_read_again(csv):
     run(csv, stop=3)
     csv.write_text("".join(WHOLE.splitlines(keepends=True)[:3]))
