@@ -146,7 +146,7 @@ def _pages(files: Sequence[Path], known: Collection[Place]) -> Iterator[tuple[Pl
         count, before, opened = picture.count(path), stamp(path), None
         for number in range(count):
             place, name = Place(str(path), number, *before), picture.name_page(path, number, count)
-            if place in known and place.changed >= 0:
+            if place in known:
                 opened = None
                 yield place, name, None
                 continue
