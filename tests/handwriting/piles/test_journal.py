@@ -200,3 +200,16 @@ def test_a_full_disk_leaves_whole_pages_and_the_next_run_goes_on(csv, room):
     run(csv)
     assert csv.read_text() == WHOLE
     assert hidden(csv) == [".out.csv.pages"]
+
+
+def test_a_write_that_fails_half_way_leaves_the_file_as_it_was(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with (tmp_path / "file").open("wb", buffering=0) as file:
+        journal._write(file, b"whole\n")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                journal._write(file, b"does not fit\n")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "file").read_bytes() == b"whole\n"
