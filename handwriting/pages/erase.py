@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from handwriting.pages.marks import Ink
+from handwriting.pages.ink import Ink
 
 CELL_SIDE = 64  # pixels of the shorter side of a straightened cell, where the picture has as many
 ENLARGE = 1.5  # at most, where it has fewer

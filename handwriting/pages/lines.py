@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from handwriting.pages.marks import Ink
+from handwriting.pages.ink import Ink
 
 MIN_CONTRAST = 0.03  # of the paper's brightness: a fainter line is none
 REACHES = (3, 6, 12)  # pixels from a line to the paper beside it

@@ -6,8 +6,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Ink = npt.NDArray[np.float32]  # (height, width), 0 for paper to 1; below 0, for noise
+from handwriting.pages.ink import Ink
+
 Labels = npt.NDArray[np.int32]  # (height, width), the number of a connected part, 0 outside
+
+
+SLOPES = sorted(np.linspace(-0.2, 0.2, 41), key=abs)  # of lines of writing; a level one where there's a choice
+SAME_LINE = 0.6  # of a digit's height: its middle is that near the line's level
+DRIFT = 0.3  # of a digit's way from the line's level, which follows it
 
 
 class Mark(NamedTuple):
@@ -49,37 +55,64 @@ def union(marks: list[Mark]) -> Mark:
     )
 
 
-def join(marks: list[Mark]) -> list[Mark]:
-    """The strokes of one digit as one mark: they lie above each other, with little between them."""
+def typical_height(marks: list[Mark]) -> float:
+    """The height of digits among marks, most of which may be dots, dashes and strokes."""
+    heights = np.sort([mark.height for mark in marks])
+    weights = np.cumsum(heights**2)
+    return float(heights[np.searchsorted(weights, weights[-1] / 2)])
+
+
+def join(marks: list[Mark], highest: float = np.inf) -> list[Mark]:
+    """The strokes of one digit as one mark: they lie above each other, with little between them.
+
+    Two are no digit if they are together higher than `highest`, but for a small one.
+    """
     joined: list[Mark] = []
     for mark in sorted(marks, key=lambda mark: -mark.height):
-        while other := next((other for other in joined if _belong_together(mark, other)), None):
+        while other := next((other for other in joined if _belong_together(mark, other, highest)), None):
             joined.remove(other)
             mark = union([mark, other])
         joined.append(mark)
     return joined
 
 
-def _belong_together(a: Mark, b: Mark) -> bool:
+def _belong_together(a: Mark, b: Mark, highest: float) -> bool:
     shared = min(a.right, b.right) - max(a.left, b.left)
     gap = max(a.top, b.top) - min(a.bottom, b.bottom)
     small, tall = sorted((a.height, b.height))
     needed = 0.7 if small > 0.6 * tall else 0.3  # two slanted digits may overlap a little
-    return shared >= needed * min(a.width, b.width) and gap <= 0.3 * tall
+    return (
+        shared >= needed * min(a.width, b.width)
+        and gap <= 0.3 * min(tall, highest)
+        and (gap <= 0 or max(a.bottom, b.bottom) - min(a.top, b.top) <= highest)
+    )
 
 
-def in_lines(marks: list[Mark]) -> list[list[Mark]]:
-    """Line by line, each from left to right; a line may rise or fall."""
-    lines: list[list[Mark]] = []
-    for mark in sorted(marks, key=lambda mark: mark.left):
-        for line in lines:
-            shared = min(mark.bottom, line[-1].bottom) - max(mark.top, line[-1].top)
-            if shared >= 0.4 * min(mark.height, line[-1].height):
-                line.append(mark)
-                break
+def in_lines(marks: list[Mark], height: float) -> list[list[Mark]]:
+    """The lines of writing from top to bottom, each from left to right; a line may rise or fall.
+
+    `height` is that of most digits.
+    """
+    middles = np.array([((mark.left + mark.right) / 2, (mark.top + mark.bottom) / 2) for mark in marks])
+    slope = max(SLOPES, key=lambda slope: _evenness(middles[:, 1] - slope * middles[:, 0], height))
+    lines: list[tuple[float, list[Mark]]] = []  # the level of the last mark, and all of them
+    for (x, y), mark in sorted(zip(middles.tolist(), marks, strict=True), key=lambda pair: pair[1].left):
+        level = y - slope * x
+        near = [number for number, (last, _) in enumerate(lines) if abs(level - last) < SAME_LINE * height]
+        if near:
+            number = min(near, key=lambda number: abs(level - lines[number][0]))
+            last, line = lines[number]
+            drift = DRIFT * (level - last) * min(1.0, mark.height / height)
+            lines[number] = last + drift, [*line, mark]
         else:
-            lines.append([mark])
-    return sorted(lines, key=lambda line: np.mean([mark.top for mark in line]))
+            lines.append((level, [mark]))
+    return [line for _, line in sorted(lines, key=lambda line: line[0])]
+
+
+def _evenness(levels: npt.NDArray[np.float64], height: float) -> float:
+    """How well levels gather in lines that are half a digit wide."""
+    counts = np.bincount(np.floor((levels - levels.min()) / (height / 4)).astype(int))
+    return float((np.convolve(counts, [1, 1]).astype(float) ** 2).sum())
 
 
 def cut(ink: Ink, labels: Labels, mark: Mark) -> Ink:

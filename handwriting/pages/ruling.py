@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from handwriting.pages.ink import Ink, noise
 from handwriting.pages.lines import (
     MARGIN,
     MIN_CELL,
@@ -19,7 +20,6 @@ from handwriting.pages.lines import (
     measure_evidence,
     measure_ridge,
 )
-from handwriting.pages.marks import Ink
 
 PIECE = 1 / 70  # of the longer side: a piece of ruling is at least that long, and SHORTEST pixels
 SHORTEST = 14
@@ -134,15 +134,10 @@ def _pieces(ink: Ink, length: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[n
     for part in (ink, ink.T):
         smooth = cv2.blur(part, (length // 2, 1))
         high = cv2.GaussianBlur(smooth, (1, 5), sigmaX=0.1, sigmaY=0.8) - cv2.blur(smooth, (1, 2 * length + 1))
-        dark = (high > max(NOISE_LEVELS * _noise(high), MIN_CONTRAST)).astype(np.uint8)
+        dark = (high > max(NOISE_LEVELS * noise(high), MIN_CONTRAST)).astype(np.uint8)
         thick = cv2.dilate(dark, np.ones((3, 1), np.uint8))
         masks.append(cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, length), np.uint8)))
     return masks[0], np.ascontiguousarray(masks[1].T)
-
-
-def _noise(values: np.ndarray) -> float:
-    """The standard deviation of the paper, if a quarter of the values are its alone."""
-    return float(np.quantile(np.abs(values - np.median(values)), 0.25)) / 0.3186
 
 
 def _lattice(padded: Ink, box: Region) -> Lattice | None:

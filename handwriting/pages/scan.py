@@ -10,7 +10,8 @@ from PIL import Image
 from scipy import ndimage
 
 from handwriting.pages import marks, segment
-from handwriting.pages.marks import Ink, Labels, Mark
+from handwriting.pages.ink import Ink, measure, resize
+from handwriting.pages.marks import Labels, Mark
 from handwriting.pages.picture import Picture
 from handwriting.pages.segment import Candidates
 from stages.digits.base.dataset import SIDE
@@ -20,11 +21,10 @@ MAX_SIDE = 1200  # pixels: larger pictures are made smaller
 BOX = 20  # pixels: the longest side of a digit's ink
 CENTRE = 14.0  # the pixel of its centre of mass; with 13.5, most of MNIST would move
 FAINT = 64 / 255  # of the peak: fainter ink is blur or noise
-OVERVIEW_SIDE = 32  # pixels of the small copy that shows the paper
-BLACK = 10  # of 255: a darker board says nothing about the light
 NOISE_LEVELS = 4  # standard deviations of the paper that ink must exceed
 MIN_CONTRAST = 0.08  # of the paper's brightness: what differs less is no ink
 MIN_HEIGHT = 6  # pixels of a digit
+HIGHEST = 1.5  # of most digits' height: what is higher are two digits, one above the other
 CELL_FAINT = 0.3  # of a cell's darkest ink
 CELL_HEIGHT = 0.15  # of a cell with its margin: what isn't as high is no digit
 DASH = 0.2  # of the tallest mark in a cell, its height or width: smaller marks are dirt
@@ -39,19 +39,17 @@ def find_digits(picture: Picture) -> Candidates:
             box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
             return Candidates(np.array([box]), image[None], np.array([0]), np.array([[0, 1]]), np.array([0.0]))
     scale = min(1.0, MAX_SIDE / max(picture.shape))
-    if scale < 1:
-        small = Image.fromarray(picture)
-        small.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX)
-        picture = np.asarray(small)
-    ink = measure_ink(picture)
+    ink = resize(measure(picture), scale)
     labels, found = marks.label(_mask(ink))
     if len(found) > MAX_PARTS:
         raise InputError(f"found {len(found):,} marks, expected a few digits on plain paper")
-    joined = marks.join(_inside(labels, found))
-    tallest = max((mark.height for mark in joined), default=0)
+    found = _inside(labels, found)
+    tallest = max((mark.height for mark in found), default=0)
     if tallest < MIN_HEIGHT:
         raise InputError("no digit found; expected dark digits on light paper, or light ones on dark")
-    lines = marks.in_lines([mark for mark in joined if mark.height >= max(MIN_HEIGHT, segment.SMALLEST * tallest)])
+    height = marks.typical_height(found)
+    joined = marks.join(found, HIGHEST * height)
+    lines = marks.in_lines([one for one in joined if one.height >= max(MIN_HEIGHT, segment.SMALLEST * height)], height)
     candidates = find_candidates(ink, labels, lines)
     return candidates._replace(boxes=np.round(candidates.boxes / scale).astype(np.int64))
 
@@ -110,28 +108,6 @@ def normalise(ink: Ink) -> npt.NDArray[np.uint8]:
     image = np.zeros((SIDE, SIDE), dtype=np.uint8)
     image[top : top + height, left : left + width] = pixels.round()
     return image
-
-
-def measure_ink(picture: Picture) -> Ink:
-    """How much darker each pixel is than the paper there, or lighter than the board: uneven light is divided out."""
-    overview = Image.fromarray(picture)
-    overview.thumbnail((OVERVIEW_SIDE, OVERVIEW_SIDE), Image.Resampling.BOX)
-    small = np.asarray(overview, dtype=np.float32)
-    window = min(small.shape)
-    difference = small - ndimage.median_filter(small, size=max(3, 3 * window // 4))
-    light_ink = (difference**3).sum() > 0  # the few pixels that differ most are lighter
-    brightness = np.float32(picture)
-    if light_ink:
-        brightness, small = 255 - brightness, 255 - small
-    paper = ndimage.percentile_filter(small, 85, size=max(3, 2 * window // 5))
-    paper = ndimage.gaussian_filter(paper, window / 10)
-    height, width = picture.shape
-    paper = np.asarray(Image.fromarray(paper).resize((width, height), Image.Resampling.BILINEAR))
-    ink = 1 - brightness / np.maximum(paper, 1)
-    board = 255 - paper
-    if light_ink and board.min() >= BLACK:  # where little light falls, chalk is as much darker as the board
-        ink *= board.mean() / board
-    return ink
 
 
 def _mask(ink: Ink) -> npt.NDArray[np.bool_]:

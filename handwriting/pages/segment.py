@@ -17,6 +17,7 @@ SMALLEST = 0.3  # of the tallest digit's height: smaller marks are strokes of a 
 # In units of log probability. Measured on 147 fours and fives in two strokes and 500 pairs of digits: between them.
 GAP_COST = 3.0  # of a gap within a digit, as wide as the digit is high
 CUT_GAIN = 0.2  # of two digits rather than one
+SHORT, SHORT_COST = 0.8, 3.0  # of a digit that is less high than that fraction of its neighbours
 SKIP_COST = 0.7  # of a small mark that is left out
 ONE_GAIN = 1.5  # of one digit in a cell, where the other cells of its table hold one
 
@@ -45,6 +46,7 @@ class Span(NamedTuple):
 def find_spans(boxes: Boxes) -> list[Span]:
     """All that may be a digit among the marks of a line, which are sorted from left to right."""
     heights = boxes[:, 3] - boxes[:, 1]
+    usual = np.quantile(heights, 0.75)
     spans = []
     for first in range(len(boxes)):
         for end in range(first + 1, min(first + MAX_MARKS, len(boxes)) + 1):
@@ -55,7 +57,8 @@ def find_spans(boxes: Boxes) -> list[Span]:
             if len(gaps) and gaps.max() > NEAR:
                 break
             if heights[first:end].max() >= SMALLEST * heights.max():
-                cost = GAP_COST * float(gaps.clip(0).sum())
+                short = SHORT - (bottom - top) / usual
+                cost = GAP_COST * float(gaps.clip(0).sum()) + SHORT_COST * max(0.0, float(short))
                 spans.append(Span(first, end, (int(left), int(top), int(right), int(bottom)), cost))
     return spans
 

@@ -11,15 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from handwriting.pages import erase, perspective, ruling
-from handwriting.pages.marks import Ink
+from handwriting.pages.ink import Ink, measure, resize
 from handwriting.pages.picture import Picture
 from handwriting.pages.ruling import Lattice
 
 OVERVIEW = 1800  # pixels of the longer side of the picture in which rulings are looked for
-PAPER_SIDE = 160  # pixels of the small copy that shows the paper
-CLOSED = 9  # of its pixels: darker spots that are smaller are ink
 FEWEST_BOXES = 3  # beside a table
-HALF = 128  # brightness: a darker picture may be of a blackboard
 SAME_ROW = 0.5  # of a box's height that two boxes of a row share
 
 
@@ -49,16 +46,11 @@ def find_tables(picture: Picture) -> list[Table]:
 
     They are dark on light, or all light on dark.
     """
-    found = _find_dark(picture)
-    return found if found or np.median(picture) >= HALF else _find_dark(255 - picture)
-
-
-def _find_dark(picture: Picture) -> list[Table]:
-    ink = measure_ink(picture)
+    ink = measure(picture)
     scale = min(1.0, OVERVIEW / max(picture.shape))
-    small = _resize(picture, scale)
+    small = resize(picture, scale)
     matrix, size = perspective.find(small)
-    straight = cv2.warpPerspective(_resize(ink, scale), matrix, size)
+    straight = cv2.warpPerspective(resize(ink, scale), matrix, size)
     lattices = _outermost(ruling.find_lattices(straight))
     back = np.diag([1 / scale, 1 / scale, 1]) @ np.linalg.inv(matrix)
     grids = [lattice for lattice in lattices if lattice.closed.size > 1]
@@ -73,19 +65,6 @@ def _find_dark(picture: Picture) -> list[Table]:
     ]
     found = [pair for pair in found if not all(cell.is_blank for cell in pair[1].cells)]
     return [table for _, table in sorted(found, key=lambda pair: pair[0][..., 1].min())]
-
-
-def measure_ink(picture: Picture) -> Ink:
-    """How much darker each pixel is than the paper around: uneven light is divided out."""
-    small = _resize(picture, min(1.0, PAPER_SIDE / max(picture.shape)))
-    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((CLOSED, CLOSED), np.uint8))
-    paper = cv2.GaussianBlur(paper, (0, 0), CLOSED / 2).astype(np.float32)
-    paper = cv2.resize(paper, picture.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return 1 - picture / np.maximum(paper, 1)
-
-
-def _resize(image: np.ndarray, scale: float) -> np.ndarray:
-    return image if scale == 1 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def _outermost(lattices: list[Lattice]) -> list[Lattice]:

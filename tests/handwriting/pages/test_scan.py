@@ -177,3 +177,24 @@ def test_a_picture_full_of_marks_is_rejected():
             pen.rectangle([left + 5, top + 4, left + 10, top + 15], fill=0)
     with pytest.raises(InputError, match=r"^found 1,600 marks, expected a few digits on plain paper"):
         scan.find_digits(np.asarray(image))
+
+
+def test_lines_of_writing_close_together_stay_apart():
+    placed = [
+        (ink(digit, 60, 0.1), 70 * row, 90 * column) for row in range(5) for column, digit in enumerate([3, 5, 8])
+    ]
+    found = scan.find_digits(on_page(*placed, size=(450, 330)))
+    assert len(found.images) == 15
+    assert found.lines.tolist() == [line for line in range(5) for _ in range(3)]
+
+
+@pytest.mark.parametrize("slope", [-0.15, 0.15])
+def test_lines_of_writing_may_rise_and_fall(slope):
+    placed = [
+        (ink(digit, 40, 0.1), round(160 + 75 * row + slope * 80 * column), 80 * column)
+        for row in range(4)
+        for column, digit in enumerate([2, 1, 7, 3, 0, 8, 4, 5, 9, 6])
+    ]
+    found = scan.find_digits(on_page(*placed, size=(640, 880)))
+    singles = found.spans[:, 1] - found.spans[:, 0] == 1
+    assert found.lines[singles].tolist() == [line for line in range(4) for _ in range(10)]

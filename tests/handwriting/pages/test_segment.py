@@ -72,3 +72,8 @@ def test_a_dot_is_left_out_unless_the_digit_is_likelier_with_it():
 @pytest.mark.parametrize(("holds_one", "count"), [(False, 2), (True, 1)])
 def test_where_cells_hold_one_digit_one_is_likelier(holds_one, count):
     assert len(choose({(0, 1): 0.9, (0, 2): 0.6, (1, 2): 0.9}, holds_one=holds_one)) == count
+
+
+def test_a_mark_that_is_lower_than_its_neighbours_is_less_likely_a_digit():
+    costs = [span.cost for span in segment.find_spans(np.array([mark(0), mark(60, height=30), mark(120)]))]
+    assert costs[0] == costs[2] == 0 < costs[1]

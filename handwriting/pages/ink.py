@@ -1,0 +1,63 @@
+"""A picture -> its ink: how dark each pixel is on its paper, or how light on its board; uneven light is divided out."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from handwriting.pages.picture import Picture
+
+Ink = npt.NDArray[np.float32]  # (height, width), 0 for paper to 1; below 0, for noise
+
+SMALL_SIDE = 160  # pixels of the small copy that shows the paper
+WIDEST = 25  # of its pixels: darker spots that are narrower are ink
+HALF = 128  # brightness: a darker picture may be of a blackboard
+BLACK = 10  # of 255: a darker board says nothing about the light
+
+
+def measure(picture: Picture) -> Ink:
+    """The ink of a picture, dark on light or light on dark."""
+    return _measure_light(picture) if _is_light_on_dark(picture) else _measure_dark(picture)
+
+
+def resize(image: np.ndarray, scale: float) -> np.ndarray:
+    """At most as large: a smaller scale averages."""
+    if scale >= 1:
+        return image
+    height, width = (max(1, round(scale * side)) for side in image.shape)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def noise(values: np.ndarray) -> float:
+    """The standard deviation of the paper, if a quarter of the values are its alone."""
+    return float(np.quantile(np.abs(values - np.median(values)), 0.25)) / 0.3186
+
+
+def _is_light_on_dark(picture: Picture) -> bool:
+    """Whether the few pixels that differ most from those around are lighter."""
+    if np.median(picture) >= HALF:
+        return False
+    small = resize(picture, 4 * SMALL_SIDE / max(picture.shape))
+    around = cv2.medianBlur(np.ascontiguousarray(small), 3 * min(small.shape) // 4 | 1)
+    return bool(((small.astype(np.float32) - around) ** 3).sum() > 0)
+
+
+def _measure_dark(picture: Picture) -> Ink:
+    return 1 - np.float32(picture) / np.maximum(_paper(picture), 1)
+
+
+def _measure_light(picture: Picture) -> Ink:
+    negative = 255 - picture
+    paper = _paper(negative)
+    board = 255 - paper
+    ink = 1 - np.float32(negative) / np.maximum(paper, 1)
+    if board.min() >= BLACK:  # where little light falls, chalk is as much darker as the board
+        ink *= board.mean() / board
+    return ink
+
+
+def _paper(picture: Picture) -> Ink:
+    """The brightness of the paper at each pixel."""
+    small = resize(picture, SMALL_SIDE / max(picture.shape))
+    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((WIDEST, WIDEST), np.uint8))
+    paper = cv2.GaussianBlur(paper, (0, 0), 2).astype(np.float32)
+    return cv2.resize(paper, picture.shape[::-1], interpolation=cv2.INTER_LINEAR)
