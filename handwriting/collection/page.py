@@ -12,8 +12,8 @@ import numpy.typing as npt
 from handwriting.collection import form_layout
 from handwriting.collection.form_layout import LAYOUTS, Layout
 from handwriting.pages import scan, table
+from handwriting.pages.ink import Ink
 from handwriting.pages.picture import Picture
-from handwriting.pages.scan import Ink
 from stages.digits.base.dataset import DIGITS, SIDE, Images
 from stages.digits.base.errors import InputError
 

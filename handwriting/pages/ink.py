@@ -10,7 +10,9 @@ Ink = npt.NDArray[np.float32]  # (height, width), 0 for paper to 1; below 0, for
 
 SMALL_SIDE = 160  # pixels of the small copy that shows the paper
 WIDEST = 25  # of its pixels: darker spots that are narrower are ink
+DESK = 0.75  # of the paper's brightness: an edge of the picture that is darker shows no paper
 HALF = 128  # brightness: a darker picture may be of a blackboard
+STEP = 0.25  # of the brightness: from paper to a desk, or into a shadow
 BLACK = 10  # of 255: a darker board says nothing about the light
 
 
@@ -36,28 +38,38 @@ def _is_light_on_dark(picture: Picture) -> bool:
     """Whether the few pixels that differ most from those around are lighter."""
     if np.median(picture) >= HALF:
         return False
-    small = resize(picture, 4 * SMALL_SIDE / max(picture.shape))
-    around = cv2.medianBlur(np.ascontiguousarray(small), 3 * min(small.shape) // 4 | 1)
-    return bool(((small.astype(np.float32) - around) ** 3).sum() > 0)
+    small = resize(picture, 2 * SMALL_SIDE / max(picture.shape))
+    window = min(small.shape) // 4 | 1
+    around = cv2.medianBlur(np.ascontiguousarray(small), window)
+    step = cv2.morphologyEx(around, cv2.MORPH_GRADIENT, np.ones((window // 2 + 1, window // 2 + 1), np.uint8))
+    is_even = step < STEP * np.median(around)
+    differences = small.astype(np.float32) - around
+    return bool(((differences if is_even.mean() < 0.5 else differences[is_even]) ** 3).sum() > 0)
 
 
 def _measure_dark(picture: Picture) -> Ink:
-    return 1 - np.float32(picture) / np.maximum(_paper(picture), 1)
+    return 1 - np.divide(picture, np.maximum(_paper(picture), 1), dtype=np.float32)
 
 
 def _measure_light(picture: Picture) -> Ink:
     negative = 255 - picture
     paper = _paper(negative)
     board = 255 - paper
-    ink = 1 - np.float32(negative) / np.maximum(paper, 1)
+    ink: Ink = 1 - np.divide(negative, np.maximum(paper, 1), dtype=np.float32)
     if board.min() >= BLACK:  # where little light falls, chalk is as much darker as the board
         ink *= board.mean() / board
     return ink
 
 
 def _paper(picture: Picture) -> Ink:
-    """The brightness of the paper at each pixel."""
+    """The brightness of the paper at each pixel; where a desk is seen around it, the desk's."""
     small = resize(picture, SMALL_SIDE / max(picture.shape))
-    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((WIDEST, WIDEST), np.uint8))
-    paper = cv2.GaussianBlur(paper, (0, 0), 2).astype(np.float32)
+    desk = DESK * np.quantile(small, 0.9)
+    padded = small
+    for side, edge in enumerate((small[0], small[-1], small[:, 0], small[:, -1])):
+        top, bottom, left, right = (WIDEST * (side == number) for number in range(4))
+        kind = cv2.BORDER_REPLICATE if np.median(edge) < desk else cv2.BORDER_REFLECT
+        padded = cv2.copyMakeBorder(padded, top, bottom, left, right, kind)
+    paper = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((WIDEST, WIDEST), np.uint8))
+    paper = cv2.GaussianBlur(paper, (0, 0), 2).astype(np.float32)[WIDEST:-WIDEST, WIDEST:-WIDEST]
     return cv2.resize(paper, picture.shape[::-1], interpolation=cv2.INTER_LINEAR)

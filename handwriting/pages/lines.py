@@ -50,11 +50,11 @@ def measure_evidence(region: Ink, n_strips: int, missing: float) -> Ink:
     return cv2.GaussianBlur(np.stack(strips, axis=1).astype(np.float32), (1, 9), sigmaX=0.1, sigmaY=1.2)
 
 
-def measure_ridge(ink: Ink) -> Ink:
+def measure_ridge(ink: Ink, reaches: tuple[int, ...] = REACHES) -> Ink:
     """How much darker each pixel is than the paper above and below."""
     smooth = cv2.blur(ink, (7, 1))
     best = np.full_like(smooth, -1)
-    for reach in REACHES:
+    for reach in reaches:
         shifted = cv2.copyMakeBorder(smooth, reach, reach, 0, 0, cv2.BORDER_REPLICATE)
         np.maximum(best, smooth - np.maximum(shifted[: -2 * reach], shifted[2 * reach :]), out=best)
     return best

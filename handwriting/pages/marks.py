@@ -56,7 +56,9 @@ def union(marks: list[Mark]) -> Mark:
 
 
 def typical_height(marks: list[Mark]) -> float:
-    """The height of digits among marks, most of which may be dots, dashes and strokes."""
+    """The height of digits among marks, most of which may be dots, dashes and strokes; 0 if there are none."""
+    if not marks:
+        return 0.0
     heights = np.sort([mark.height for mark in marks])
     weights = np.cumsum(heights**2)
     return float(heights[np.searchsorted(weights, weights[-1] / 2)])

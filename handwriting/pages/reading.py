@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from handwriting.pages import scan, segment, table
+from handwriting.pages import scan, segment, sheet, table
 from handwriting.pages.picture import Picture
 from handwriting.pages.segment import Boxes, Candidates
 from handwriting.pages.table import Cell, Table
@@ -18,7 +18,7 @@ MAX_DISTANCE = 250_000  # under the IDM, to the nearest labelled image of the cl
 MOSTLY = 0.8  # of a table's cells hold one digit: then a further one is likelier to as well
 TURN_SAMPLE = 40  # digits by which a page's orientation is told
 TURN_LEAST = 8
-TURN_GAIN = 0.06  # of the mean log probability, by which they must be likelier turned
+TURN_GAIN = 0.12  # of the mean log probability, by which they must be likelier turned
 
 
 class Digits(NamedTuple):
@@ -44,13 +44,14 @@ class Page(NamedTuple):
 
 def read(picture: Picture, members: list[keras.Model], reference: Labelled, *, may_turn: bool = True) -> Page:
     """The tables of a picture, or the digits on it if there is none; InputError if there is nothing to read."""
-    tables = table.find_tables(picture)
+    page = sheet.straighten(picture)
+    tables = table.find_on(page)
     if not tables:
-        found = scan.find_digits(picture)
+        found = scan.find_one(picture) or scan.find_on(page)
         digits = _choose(found, ensemble.average(found.images, members))
         return Page(picture, [], doubt_strange(digits, reference))
     candidates = [_in_cells(one) for one in tables]
-    turns = _quarter_turns(np.concatenate([one.images for one in candidates]), members[0]) if may_turn else 0
+    turns = _quarter_turns(np.concatenate([one.images for one in candidates]), members[:2]) if may_turn else 0
     if turns:
         return read(np.ascontiguousarray(np.rot90(picture, turns)), members, reference, may_turn=False)
     digits_of = [_read_cells(found, members) for found in candidates]
@@ -105,13 +106,13 @@ def _read_cells(found: Candidates, members: list[keras.Model]) -> Digits:
     return _choose(found, probabilities, holds_one=True) if holds_one else digits
 
 
-def _quarter_turns(images: Images, model: keras.Model) -> int:
+def _quarter_turns(images: Images, members: list[keras.Model]) -> int:
     """By how many quarter turns against the clock the page is to be turned: where its digits are likeliest."""
     if len(images) < TURN_LEAST:
         return 0
     sample = images[np.linspace(0, len(images) - 1, min(TURN_SAMPLE, len(images))).astype(int)]
     turned = np.concatenate([np.rot90(sample, turns, axes=(1, 2)) for turns in range(4)])
-    likelihoods = np.log(ensemble.predict_proba(model, turned).max(axis=1)).reshape(4, len(sample)).mean(axis=1)
+    likelihoods = np.log(ensemble.average(turned, members).max(axis=1)).reshape(4, len(sample)).mean(axis=1)
     best = int(np.argmax(likelihoods))
     return best if likelihoods[best] > likelihoods[0] + TURN_GAIN else 0
 

@@ -51,17 +51,22 @@ class Lattice(NamedTuple):
         return min((sides >= 3).mean() for sides in outermost) >= WHOLE
 
 
-def find_lattices(ink: Ink) -> list[Lattice]:
-    """The tables and boxes, in no order."""
+def find_lattices(ink: Ink, bridge: int = 1) -> list[Lattice]:
+    """The tables and boxes, in no order; gaps in rules that are shorter than `bridge` pixels are filled."""
     padded = cv2.copyMakeBorder(ink, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=0)
+    parts = _bridged(padded, bridge), _bridged(padded.T, bridge)
     lattices = []
-    for region in _regions(ink):
-        lattice = _lattice(padded, region)
+    for region in _regions(parts):
+        lattice = _lattice(parts, region)
         if lattice is not None:  # now without the text beside it, which hides faint lines, and with what was cut off
-            lattice = _lattice(padded, _bounds(lattice)) or lattice
-            wider = _lattice(padded, _bounds(lattice, 1))
+            lattice = _lattice(parts, _bounds(lattice)) or lattice
+            wider = _lattice(parts, _bounds(lattice, 1))
             lattices.append(wider if wider is not None and _completes(wider, lattice) else lattice)
     return lattices
+
+
+def _bridged(ink: Ink, length: int) -> Ink:
+    return ink if length == 1 else cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, length), np.uint8))
 
 
 def _completes(wider: Lattice, lattice: Lattice) -> bool:
@@ -80,11 +85,13 @@ def _bounds(lattice: Lattice, cells: int = 0) -> Region:
     return left - across, top - down, right + 1 + across, bottom + 1 + down
 
 
-def _regions(ink: Ink) -> list[Region]:
+def _regions(parts: Ridges) -> list[Region]:
     """The left, top, right and bottom of each set of rulings that cross: at least two across and two down."""
-    length = max(SHORTEST, round(max(ink.shape) * PIECE))
+    inner = slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN)
+    length = max(SHORTEST, round((max(parts[0].shape) - 2 * MARGIN) * PIECE))
     (_, across, across_stats, _), (_, down, down_stats, _) = (
-        cv2.connectedComponentsWithStats(mask, connectivity=8) for mask in _pieces(ink, length)
+        cv2.connectedComponentsWithStats(mask, connectivity=8)
+        for mask in _pieces((parts[0][inner], parts[1][inner]), length)
     )
     wide = cv2.dilate(across.astype(np.float32), np.ones((5, 5), np.uint8)).astype(np.int64)
     meet = (wide > 0) & (down > 0)
@@ -128,10 +135,10 @@ def _touch(a: Region, b: Region) -> bool:
     return all(max(a[axis], b[axis]) <= min(a[axis + 2], b[axis + 2]) + CLOSE for axis in (0, 1))
 
 
-def _pieces(ink: Ink, length: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def _pieces(parts: Ridges, length: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Where there is a piece of ruling across, and where there is one down."""
     masks = []
-    for part in (ink, ink.T):
+    for part in parts:
         smooth = cv2.blur(part, (length // 2, 1))
         high = cv2.GaussianBlur(smooth, (1, 5), sigmaX=0.1, sigmaY=0.8) - cv2.blur(smooth, (1, 2 * length + 1))
         dark = (high > max(NOISE_LEVELS * noise(high), MIN_CONTRAST)).astype(np.uint8)
@@ -140,19 +147,20 @@ def _pieces(ink: Ink, length: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[n
     return masks[0], np.ascontiguousarray(masks[1].T)
 
 
-def _lattice(padded: Ink, box: Region) -> Lattice | None:
+def _lattice(parts: Ridges, box: Region) -> Lattice | None:
     """The lattice in a box of the picture, which has a margin here but not in the result."""
     left, top, right, bottom = np.array(box).clip(0)
-    region = padded[top : bottom + 2 * MARGIN, left : right + 2 * MARGIN]
-    rows, columns = find_lines(region), find_lines(region.T)
-    ridges = measure_ridge(region), measure_ridge(region.T)
+    across = parts[0][top : bottom + 2 * MARGIN, left : right + 2 * MARGIN]
+    down = parts[1][left : right + 2 * MARGIN, top : bottom + 2 * MARGIN]
+    rows, columns = find_lines(across), find_lines(down)
+    ridges = measure_ridge(across), measure_ridge(down)
     rows, columns = _ruled_lines(ridges, rows, columns)
     if len(rows) < 2 or len(columns) < 2:
         return None
-    rows, columns = _complete(region, rows), _complete(region.T, columns)
-    corners = find_crossings(rows, columns, region.shape)
-    across, down = _ruled_sides(ridges, corners)
-    n_sides = across[:-1].astype(int) + across[1:] + down[:, :-1] + down[:, 1:]
+    rows, columns = _complete(across, rows), _complete(down, columns)
+    corners = find_crossings(rows, columns, across.shape)
+    sides_across, sides_down = _ruled_sides(ridges, corners)
+    n_sides = sides_across[:-1].astype(int) + sides_across[1:] + sides_down[:, :-1] + sides_down[:, 1:]
     return Lattice(corners + np.array([left, top]) - MARGIN, n_sides)
 
 

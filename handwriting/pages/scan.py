@@ -3,26 +3,23 @@
 MNIST's form: light ink on black, the longest side of the ink 20 pixels, its centre of mass on pixel 14, its peak 255.
 """
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from handwriting.pages import marks, segment
-from handwriting.pages.ink import Ink, measure, resize
+from handwriting.pages import marks, perspective, segment, sheet
+from handwriting.pages.ink import Ink
 from handwriting.pages.marks import Labels, Mark
 from handwriting.pages.picture import Picture
-from handwriting.pages.segment import Candidates
+from handwriting.pages.segment import Boxes, Candidates
+from handwriting.pages.sheet import Sheet
 from stages.digits.base.dataset import SIDE
 from stages.digits.base.errors import InputError
 
-MAX_SIDE = 1200  # pixels: larger pictures are made smaller
 BOX = 20  # pixels: the longest side of a digit's ink
 CENTRE = 14.0  # the pixel of its centre of mass; with 13.5, most of MNIST would move
 FAINT = 64 / 255  # of the peak: fainter ink is blur or noise
-NOISE_LEVELS = 4  # standard deviations of the paper that ink must exceed
-MIN_CONTRAST = 0.08  # of the paper's brightness: what differs less is no ink
 MIN_HEIGHT = 6  # pixels of a digit
 HIGHEST = 1.5  # of most digits' height: what is higher are two digits, one above the other
 CELL_FAINT = 0.3  # of a cell's darkest ink
@@ -33,25 +30,36 @@ MAX_PARTS = 1000  # connected parts of the ink
 
 def find_digits(picture: Picture) -> Candidates:
     """What may be digits in a picture, dark on light or light on dark; InputError if there is nothing."""
+    return find_one(picture) or find_on(sheet.straighten(picture))
+
+
+def find_on(page: Sheet) -> Candidates:
+    """What may be digits on a page without tables; InputError if there is nothing."""
+    if (count := sum(mark.height >= MIN_HEIGHT for mark in page.marks)) > MAX_PARTS:
+        raise InputError(f"found {count:,} marks, expected a few digits on plain paper")
+    height = marks.typical_height(page.marks)
+    if height < MIN_HEIGHT:
+        raise InputError("no digit found; expected dark digits on light paper, or light ones on dark")
+    joined = marks.join(page.marks, HIGHEST * height)
+    lines = marks.in_lines([one for one in joined if one.height >= max(MIN_HEIGHT, segment.SMALLEST * height)], height)
+    candidates = find_candidates(page.written, page.labels, lines)
+    return candidates._replace(boxes=_in_picture(candidates.boxes, page))
+
+
+def find_one(picture: Picture) -> Candidates | None:
+    """The digit of a picture that is in MNIST's form, dark on light or light on dark; None if it isn't."""
     for image in (picture, 255 - picture):
         if is_mnist_form(image):
             rows, columns = np.nonzero(image)
             box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
             return Candidates(np.array([box]), image[None], np.array([0]), np.array([[0, 1]]), np.array([0.0]))
-    scale = min(1.0, MAX_SIDE / max(picture.shape))
-    ink = resize(measure(picture), scale)
-    labels, found = marks.label(_mask(ink))
-    if len(found) > MAX_PARTS:
-        raise InputError(f"found {len(found):,} marks, expected a few digits on plain paper")
-    found = _inside(labels, found)
-    tallest = max((mark.height for mark in found), default=0)
-    if tallest < MIN_HEIGHT:
-        raise InputError("no digit found; expected dark digits on light paper, or light ones on dark")
-    height = marks.typical_height(found)
-    joined = marks.join(found, HIGHEST * height)
-    lines = marks.in_lines([one for one in joined if one.height >= max(MIN_HEIGHT, segment.SMALLEST * height)], height)
-    candidates = find_candidates(ink, labels, lines)
-    return candidates._replace(boxes=np.round(candidates.boxes / scale).astype(np.int64))
+    return None
+
+
+def _in_picture(boxes: Boxes, page: Sheet) -> Boxes:
+    """The boxes of the straight page as they are in its picture."""
+    corners = perspective.transform(page.back, boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2))
+    return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1).round().astype(np.int64)
 
 
 def find_in_cell(ink: Ink, number: int) -> Candidates | None:
@@ -108,23 +116,3 @@ def normalise(ink: Ink) -> npt.NDArray[np.uint8]:
     image = np.zeros((SIDE, SIDE), dtype=np.uint8)
     image[top : top + height, left : left + width] = pixels.round()
     return image
-
-
-def _mask(ink: Ink) -> npt.NDArray[np.bool_]:
-    """Where there is ink: above Otsu's threshold and above the paper's noise."""
-    smooth = ndimage.gaussian_filter(ink, max(ink.shape) / 800)
-    middle = np.median(smooth)
-    noise = 1.4826 * np.median(np.abs(smooth - middle))  # the standard deviation, of a normal distribution
-    levels = (255 * smooth.clip(0, 1)).astype(np.uint8)
-    otsu = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0] + 1
-    return smooth > max(otsu / 255, middle + NOISE_LEVELS * noise, MIN_CONTRAST)
-
-
-def _inside(labels: Labels, found: list[Mark]) -> list[Mark]:
-    """Without the marks along the picture's edge: table, shadow, frame."""
-    along = [
-        max(np.count_nonzero(edge == mark.parts[0]) / len(edge) for edge in (labels[0], labels[-1], *labels.T[[0, -1]]))
-        for mark in found
-    ]
-    inside = [mark for mark, fraction in zip(found, along, strict=True) if fraction <= 0.5]
-    return inside or found

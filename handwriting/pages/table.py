@@ -6,17 +6,21 @@ one digit.
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from handwriting.pages import erase, perspective, ruling
-from handwriting.pages.ink import Ink, measure, resize
+from handwriting.pages import erase, perspective, ruling, sheet
+from handwriting.pages.ink import Ink
+from handwriting.pages.marks import Mark
 from handwriting.pages.picture import Picture
 from handwriting.pages.ruling import Lattice
+from handwriting.pages.sheet import Sheet
 
-OVERVIEW = 1800  # pixels of the longer side of the picture in which rulings are looked for
 FEWEST_BOXES = 3  # beside a table
+SMALL = 0.3  # of a cell's height: lower marks say nothing
+FEW_SQUARES, MANY_SQUARES = 40, 150  # cells: of fewer, a table is made; of more, squared paper
+SPARSE = 0.35  # of squared paper's squares are written in
+OVER_LINES = 0.25  # of the marks lie over lines
 SAME_ROW = 0.5  # of a box's height that two boxes of a row share
 
 
@@ -42,21 +46,23 @@ class Table(NamedTuple):
 
 
 def find_tables(picture: Picture) -> list[Table]:
-    """The tables and rows of boxes from top to bottom; none if the picture has no ruling with anything in it.
+    """The tables and rows of boxes of a picture."""
+    return find_on(sheet.straighten(picture))
 
-    They are dark on light, or all light on dark.
-    """
-    ink = measure(picture)
-    scale = min(1.0, OVERVIEW / max(picture.shape))
-    small = resize(picture, scale)
-    matrix, size = perspective.find(small)
-    straight = cv2.warpPerspective(resize(ink, scale), matrix, size)
-    lattices = _outermost(ruling.find_lattices(straight))
-    back = np.diag([1 / scale, 1 / scale, 1]) @ np.linalg.inv(matrix)
+
+def find_on(page: Sheet) -> list[Table]:
+    """The tables and rows of boxes from top to bottom; none if the page has no ruling with anything in it."""
+    lattices = _outermost(ruling.find_lattices(page.straight))
+    if not any(one.closed.size > 1 for one in lattices) and len(lattices) < FEWEST_BOXES and all(page.is_ruled):
+        lattices = _outermost(ruling.find_lattices(page.straight, page.bridge))
+    lattices = [lattice for lattice in lattices if not _is_squared_paper(lattice, page.marks)]
+    ink, back = page.ink, page.back
     grids = [lattice for lattice in lattices if lattice.closed.size > 1]
     boxes = [lattice for lattice in lattices if lattice.closed.size == 1]
     if grids and len(boxes) < FEWEST_BOXES:  # letters beside a table
         boxes = []
+    highest = max((_cell_height(lattice) for lattice in grids), default=0)
+    grids = [one for one in grids if one.closed.size >= FEWEST_BOXES or 2 * _cell_height(one) > highest]
     found = [(lattice.corners, _read_grid(ink, lattice, back)) for lattice in grids]
     found += [
         (np.concatenate([box.corners for row in rows for box in row]), _read_boxes(ink, rows, back))
@@ -65,6 +71,30 @@ def find_tables(picture: Picture) -> list[Table]:
     ]
     found = [pair for pair in found if not all(cell.is_blank for cell in pair[1].cells)]
     return [table for _, table in sorted(found, key=lambda pair: pair[0][..., 1].min())]
+
+
+def _cell_height(lattice: Lattice) -> float:
+    return float(np.median(np.diff(lattice.corners[..., 1], axis=0)))
+
+
+def _is_squared_paper(lattice: Lattice, marks: list[Mark]) -> bool:
+    """Whether what is written lies over the lines, or in few of many squares: then these are no cells."""
+    lines = [np.sort(lattice.corners[..., axis].mean(axis=axis)) for axis in (0, 1)]
+    width, height = (np.median(np.diff(positions)) for positions in lines)
+    boxes = np.array([mark[1:] for mark in marks if mark.height >= SMALL * height]).reshape(-1, 2, 2)
+    middles, inset = boxes.mean(axis=1), 0.2 * np.diff(boxes, axis=1)[:, 0]
+    inside = np.all(
+        [(middles[:, axis] > lines[axis][0]) & (middles[:, axis] < lines[axis][-1]) for axis in (0, 1)], axis=0
+    )
+    if not inside.any() or lattice.closed.size < FEW_SQUARES:
+        return False
+    starts, ends, cells = (
+        np.stack([np.searchsorted(lines[axis], points[inside, axis]) for axis in (0, 1)], axis=1)
+        for points in (boxes[:, 0] + inset, boxes[:, 1] - inset, middles)
+    )
+    is_sparse = len(np.unique(cells, axis=0)) < SPARSE * lattice.closed.size
+    is_square = lattice.closed.size >= MANY_SQUARES and 0.8 < width / height < 1.25
+    return (is_sparse and is_square) or bool((starts != ends).any(axis=1).mean() > OVER_LINES)
 
 
 def _outermost(lattices: list[Lattice]) -> list[Lattice]:

@@ -174,8 +174,10 @@ def test_a_picture_full_of_marks_is_rejected():
     pen = ImageDraw.Draw(image)
     for top in range(0, 800, 20):
         for left in range(0, 800, 20):
-            pen.rectangle([left + 5, top + 4, left + 10, top + 15], fill=0)
-    with pytest.raises(InputError, match=r"^found 1,600 marks, expected a few digits on plain paper"):
+            right, down = np.random.default_rng(left * top).integers(0, 8, 2)
+            x, y = left + right, top + down
+            pen.rectangle([x, y, x + 5, y + 11], fill=0)
+    with pytest.raises(InputError, match=r"^found 1,\d+ marks, expected a few digits on plain paper"):
         scan.find_digits(np.asarray(image))
 
 
@@ -198,3 +200,35 @@ def test_lines_of_writing_may_rise_and_fall(slope):
     found = scan.find_digits(on_page(*placed, size=(640, 880)))
     singles = found.spans[:, 1] - found.spans[:, 0] == 1
     assert found.lines[singles].tolist() == [line for line in range(4) for _ in range(10)]
+
+
+DIGITS = [3, 5, 8, 2, 0, 9, 6]
+
+
+def ruled(pale: int, down: bool) -> np.ndarray:
+    """Three lines of digits on lined or squared paper; each digit lies over a rule."""
+    inks = [ink(digit, 60, 0.1) for digit in DIGITS]
+    placed = [(one, 30 + 110 * row, 30 + 90 * column) for row in range(3) for column, one in enumerate(inks)]
+    page = on_page(*placed, size=(400, 700))
+    for position in range(25, 700, 55):
+        page[position : position + 2] = np.minimum(page[position : position + 2], pale)
+        if down:
+            page[:, position : position + 2] = np.minimum(page[:, position : position + 2], pale)
+    return page
+
+
+@pytest.mark.parametrize(("pale", "down"), [(60, False), (190, False), (150, True), (190, True)])
+def test_digits_stay_whole_on_lined_and_squared_paper(pale, down):
+    found = scan.find_digits(ruled(pale, down))
+    singles = found.spans[:, 1] - found.spans[:, 0] == 1
+    assert found.lines[singles].tolist() == [line for line in range(3) for _ in DIGITS]
+    for image, digit in zip(found.images[singles], 3 * DIGITS, strict=True):
+        assert difference(image, scan.normalise(ink(digit, 60, 0.1))) < 0.25
+
+
+@pytest.mark.parametrize("dash", [4, 12, 30])
+def test_a_dashed_rule_is_no_digit(dash):
+    page = on_page((ink(4, 60, 0.1), 40, 60), (ink(2, 60, 0.1), 40, 220), size=(200, 420))
+    for left in range(20, 400, round(1.6 * dash)):
+        page[150:153, left : left + dash] = 40
+    assert len(scan.find_digits(page).images) == 2
