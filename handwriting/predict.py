@@ -47,7 +47,7 @@ def parse() -> argparse.Namespace:
     )
     what = f"{picture.EXPECTED}, a scan or a photo; or a folder of these"
     parser.add_argument("images", metavar="FILE_OR_FOLDER", nargs="+", type=Path, help=what)
-    parser.add_argument("--csv", metavar="FILE", type=Path, help="write the cells: row, column, digits, ...")
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write cells and numbers: row, column, digits, ...")
     parser.add_argument("--json", action="store_true", help="print boxes and all probabilities as JSON")
     parser.add_argument("--show", metavar="FILE", type=Path, help="draw what was read; several pages become FILE-1 ...")
     parser.add_argument("--unsure-only", action="store_true", help="with --show: only pages on which something is")

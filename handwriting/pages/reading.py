@@ -16,6 +16,7 @@ from stages.digits.prediction import ensemble, neighbours
 SURE = 0.9  # of the top probability: below it, 2 % of MNIST and 80 % of the errors on it
 MAX_DISTANCE = 250_000  # under the IDM, to the nearest labelled image of the class: 1.5 % of MNIST are farther away
 MOSTLY = 0.8  # of a table's cells hold one digit: then a further one is likelier to as well
+APART = 0.75  # of the digits' height: a wider gap lies between two numbers
 TURN_SAMPLE = 40  # digits by which a page's orientation is told
 TURN_LEAST = 8
 TURN_GAIN = 0.12  # of the mean log probability, by which they must be likelier turned
@@ -62,6 +63,19 @@ def cells_of(read_table: tuple[Table, Digits]) -> list[tuple[Cell, Digits]]:
     """Each cell of a table with its digits."""
     one, digits = read_table
     return [(cell, Digits(*(part[digits.lines == number] for part in digits))) for number, cell in enumerate(one.cells)]
+
+
+def numbers_of(digits: Digits) -> list[tuple[int, int, Digits]]:
+    """The numbers of a plain page, each with its row and column, from 0: digits of a line that stand together."""
+    numbers: list[tuple[int, int, Digits]] = []
+    left, _, right, _ = digits.boxes.T
+    height = np.median(digits.boxes[:, 3] - digits.boxes[:, 1])
+    for row, line in enumerate(np.unique(digits.lines)):
+        places = np.flatnonzero(digits.lines == line)
+        gaps = left[places[1:]] - right[places[:-1]]
+        parts = np.split(places, 1 + np.flatnonzero(gaps > APART * height))
+        numbers += [(row, column, digits.take(part)) for column, part in enumerate(parts)]
+    return numbers
 
 
 def doubt_strange(digits: Digits, reference: Labelled) -> Digits:

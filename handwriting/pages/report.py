@@ -10,9 +10,11 @@ import numpy as np
 
 from handwriting.pages import reading
 from handwriting.pages.reading import SURE, Digits, Page
+from handwriting.pages.segment import Boxes
 from handwriting.pages.table import Cell
 
 ALTERNATIVES = 2  # named beside an unsure prediction
+ABOVE = 0.5  # of a number's height, above it
 COLUMNS = ("row", "column", "digits", "probability", "unsure", "table", "image")
 
 
@@ -24,7 +26,7 @@ class Reading(NamedTuple):
 
 
 def as_text(one: Reading, classes: Sequence[str]) -> str:
-    """The tables; or the digits in a line, then a line for each, with its probability, and what else it may be."""
+    """The tables; or the lines of writing; of a single line, also each digit's probability, and what else it may be."""
     lines: list[str] = []
     for number, read_table in enumerate(one.page.tables, start=1):
         cells = reading.cells_of(read_table)
@@ -37,15 +39,28 @@ def as_text(one: Reading, classes: Sequence[str]) -> str:
         lines += _as_grid(cells, classes)
     if one.page.tables:
         return "\n".join(lines)
-    probabilities = one.page.digits.probabilities
-    lines.append(f"{one.name}: {_text(one.page.digits, classes)}")
-    for row in probabilities:
+    numbers = reading.numbers_of(one.page.digits)
+    written = _as_lines(numbers, classes)
+    if len(written) > 1:
+        unsure = sum(_is_unsure(digits) for *_, digits in numbers)
+        first = f"{one.name}: {len(written)} lines, {len(numbers)} numbers, {unsure} unsure (?)"
+        return "\n".join([first, *(f"  {line}" for line in written)])
+    lines.append(f"{one.name}: {'  '.join(_text(digits, classes) for *_, digits in numbers)}")
+    for row in one.page.digits.probabilities:
         line = f"  {classes[row.argmax()]}  {100 * row.max():5.1f} %"
         if row.max() < SURE:
             others = np.argsort(-row, kind="stable")[1 : 1 + ALTERNATIVES]
             line += "  unsure: or " + ", ".join(f"{classes[digit]} ({100 * row[digit]:.1f} %)" for digit in others)
         lines.append(line)
     return "\n".join(lines)
+
+
+def _as_lines(numbers: list[tuple[int, int, Digits]], classes: Sequence[str]) -> list[str]:
+    """The lines of writing of a plain page."""
+    texts: dict[int, list[str]] = {}
+    for row, _, digits in numbers:
+        texts.setdefault(row, []).append(_text(digits, classes) + "?" * _is_unsure(digits))
+    return ["  ".join(line) for line in texts.values()]
 
 
 def _as_grid(cells: list[tuple[Cell, Digits]], classes: Sequence[str]) -> list[str]:
@@ -87,7 +102,7 @@ def as_csv(pages: Iterable[Reading | str], classes: Sequence[str]) -> str:
 
 
 def rows(one: Reading, classes: Sequence[str]) -> Iterator[tuple[list, Digits]]:
-    """A row for each cell, or for each digit of a page without a table, with its digits; blank cells have none."""
+    """A row for each cell, or for each number of a page without a table, with its digits; blank cells have none."""
     for number, cells in enumerate(_tables(one), start=1):
         for row, column, digits in cells:
             top = digits.probabilities.max(axis=1)
@@ -97,26 +112,23 @@ def rows(one: Reading, classes: Sequence[str]) -> Iterator[tuple[list, Digits]]:
 
 
 def _tables(one: Reading) -> Iterator[list[tuple[int, int, Digits]]]:
-    """Rows and columns from 1 with what stands there; of a plain page, its lines and the digits in them."""
+    """Rows and columns from 1 with what stands there; of a plain page, its lines and the numbers in them."""
     for read_table in one.page.tables:
         yield [(cell.row + 1, cell.column + 1, digits) for cell, digits in reading.cells_of(read_table)]
     if not one.page.tables:
-        digits = one.page.digits
-        columns = [int((digits.lines[: place + 1] == line).sum()) for place, line in enumerate(digits.lines)]
-        yield [
-            (int(line) + 1, column, digits.take(np.array([place])))
-            for place, (line, column) in enumerate(zip(digits.lines, columns, strict=True))
-        ]
+        yield [(row + 1, column + 1, digits) for row, column, digits in reading.numbers_of(one.page.digits)]
 
 
 def describe(one: Reading, classes: Sequence[str]) -> dict:
     """All there is to know: boxes are left, top, right and bottom, as fractions of the picture's width and height.
 
-    A digit of a table has the number of the table and its row and column, from 1; its box is the cell's.
+    A digit has its row and column from 1; one of a table also the table's number, and the cell's box.
     """
     page = one.page
-    places: list[dict] = [{} for _ in page.digits.images]
-    if page.tables:
+    if not page.tables:
+        numbers = reading.numbers_of(page.digits)
+        places = [{"row": row + 1, "column": column + 1} for row, column, part in numbers for _ in part.images]
+    else:
         places = [
             {"table": number, "row": one_table.cells[line].row + 1, "column": one_table.cells[line].column + 1}
             for number, (one_table, digits) in enumerate(page.tables, start=1)
@@ -144,18 +156,30 @@ def describe(one: Reading, classes: Sequence[str]) -> dict:
 
 
 def show(one: Reading, classes: Sequence[str], path: Path) -> None:
-    """Draw the picture and what was read; of a plain page also its digits as the networks saw them."""
+    """Draw the picture and what was read; of a single line of digits also how the networks saw them."""
     from stages.digits.report import drawing  # here: it takes a second, and text needs none
 
     page = one.page
     if page.tables:
         cells = [pair for read_table in page.tables for pair in reading.cells_of(read_table)]
-        boxes = np.stack([cell.box for cell, _ in cells])
-        names = [_text(digits, classes) for _, digits in cells]
-        figure = drawing.table(page.picture, boxes, names, [_is_unsure(digits) for _, digits in cells])
+        places = [(cell.box, digits) for cell, digits in cells]
+    else:
+        numbers = reading.numbers_of(page.digits)
+        places = [(_around(digits.boxes), digits) for *_, digits in numbers]
+    if page.tables or numbers[-1][0] > 0:
+        boxes, read = np.stack([box for box, _ in places]), [digits for _, digits in places]
+        names, unsure = [_text(digits, classes) for digits in read], [_is_unsure(digits) for digits in read]
+        figure = drawing.table(page.picture, boxes, names, unsure)
     else:
         names = [classes[digit] for digit in page.digits.probabilities.argmax(axis=1)]
         figure = drawing.prediction(
             page.picture, page.digits.boxes, page.digits.images, page.digits.probabilities, names, SURE
         )
     drawing.save(figure, path)
+
+
+def _around(boxes: Boxes) -> np.ndarray:
+    """The corners (4, 2) of the box around boxes, with room for what was read above them."""
+    (left, top), (right, bottom) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    room = ABOVE * (bottom - top)
+    return np.array([(left, top - room), (right, top - room), (right, bottom), (left, bottom)], dtype=float)

@@ -69,7 +69,7 @@ def run(page: Path, monkeypatch, capsys) -> Callable[..., tuple[str, str]]:
 
 def test_the_digits_are_printed_with_their_probabilities_and_what_is_unsure(run, page):
     assert run(page).out.splitlines() == [
-        f"{page}: 42",
+        f"{page}: 4  2",
         "  4   98.8 %",
         "  2   80.0 %  unsure: or 7 (20.0 %), 0 (0.0 %)",
     ]
@@ -79,7 +79,7 @@ def test_the_classes_have_their_names(run, page):
     with (page.parent / "params.yaml").open("a") as file:
         file.write("classes: [Top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker, Bag, Boot]\n")
     first, _, last = run(page).out.splitlines()
-    assert first == f"{page}: Coat, Pullover"
+    assert first == f"{page}: Coat  Pullover"
     assert last == "  Pullover   80.0 %  unsure: or Sneaker (20.0 %), Top (0.0 %)"
 
 
@@ -120,7 +120,7 @@ def test_a_picture_that_cannot_be_read_is_a_line_and_the_others_are_read(run, pa
         run(page.parent / "blank.png", page, page.parent / "missing.png")
     assert stopped.value.code == 1
     printed = capsys.readouterr()
-    assert printed.out.startswith(f"{page}: 42\n")
+    assert printed.out.startswith(f"{page}: 4  2\n")
     blank, missing, *_ = printed.err.splitlines()
     assert blank.startswith(f"{page.parent}/blank.png: no digit found; ")
     assert missing == f"{page.parent}/missing.png: missing; expected {picture.EXPECTED}"
@@ -145,7 +145,7 @@ def test_a_page_with_nothing_on_it_is_a_line_and_the_pages_after_it_are_read(run
     with pytest.raises(SystemExit):
         run(scans)
     printed = capsys.readouterr()
-    assert [line for line in printed.out.splitlines() if line[0] != " "] == [f"{scans}, page {n}: 42" for n in (1, 3)]
+    assert [line for line in printed.out.splitlines() if line[0] != " "] == [f"{scans}, page {n}: 4  2" for n in (1, 3)]
     assert printed.err.startswith(f"{scans}, page 2: no digit found; ")
 
 

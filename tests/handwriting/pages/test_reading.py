@@ -133,3 +133,32 @@ def test_only_what_resembles_a_labelled_image_is_sure(image, is_sure):
     assert (row.max() >= reading.SURE) == is_sure
     assert row.argmax() == 0
     assert row.sum() == pytest.approx(1)
+
+
+@pytest.fixture
+def lines(monkeypatch) -> report.Reading:
+    """A page of two lines of numbers: three digits and one, then two and one; a blank line between them."""
+    monkeypatch.setattr(ensemble, "average", average)
+    monkeypatch.setattr(reading, "doubt_strange", lambda digits, _: digits)
+    page = np.zeros((400, 500))
+    for row, lefts in ((40, (30, 85, 140, 300)), (240, (30, 85, 210))):
+        for left in lefts:
+            page[row : row + 60, left : left + 42] = sevens(60, np.random.default_rng(0))[1]
+    return report.Reading("page", reading.read((230 - 180 * page).astype(np.uint8), [], None))
+
+
+def test_digits_that_stand_together_are_one_number_and_blank_lines_count_for_nothing(lines):
+    found = list(csv.DictReader(report.as_csv([lines], CLASSES).splitlines()))
+    assert [(line["row"], line["column"], line["digits"]) for line in found] == [
+        ("1", "1", "777"), ("1", "2", "7"), ("2", "1", "77"), ("2", "2", "7"),
+    ]  # fmt: skip
+    digits = report.describe(lines, CLASSES)["digits"]
+    assert [(digit["row"], digit["column"]) for digit in digits] == [(1, 1)] * 3 + [(1, 2)] + [(2, 1)] * 2 + [(2, 2)]
+
+
+def test_lines_of_writing_are_printed_as_they_stand_on_the_paper(lines):
+    assert report.as_text(lines, CLASSES).splitlines() == [
+        "page: 2 lines, 4 numbers, 0 unsure (?)",
+        "  777  7",
+        "  77  7",
+    ]
