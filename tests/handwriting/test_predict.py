@@ -185,7 +185,7 @@ def test_a_folder_is_read_in_the_order_of_its_names(run, page):
     for name in ("b.png", "a.png"):
         shutil.copy(page, folder / name)
     assert [line for line in run(folder).out.splitlines() if line[0] != " "] == [
-        f"{folder / name}: 42" for name in ("a.png", "b.png")
+        f"{folder / name}: 4  2" for name in ("a.png", "b.png")
     ]
 
 
