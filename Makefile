@@ -11,9 +11,7 @@ SHELL := bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)# DVC runs the `python` that is first on PATH
 unexport PYTHONDONTWRITEBYTECODE# which containers set: each command would compile DVC and TensorFlow again
 READY := .venv/ready
-INSTALL := uv pip sync --python .venv --require-hashes
-BRIEFLY := 2>&1 | sed '/^ [-+~] /d'# without a line for each of 170 packages
-FAILED = { echo "setting up .venv failed: see above; is the network there? Then the same command continues" >&2; exit 1; }
+INSTALL := bash setup.sh
 COG := cog -I . -p "from benchmarks.shared import tables" -P
 DEAL := --numprocesses auto --no-loadscope-reorder# to the workers as tests/conftest.py says
 GENERATED := README.md docs/comparison.md docs/handwriting.md docs/model_card.md docs/reliability.md
@@ -73,19 +71,15 @@ clean: ## remove the environment; data, models and DVC's cache stay
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# Without uv on PATH, pip brings the one of requirements.txt: it installs the rest several times as fast. At the end,
-# Python compiles TensorFlow in the background, on a core that the first stages leave idle.
+# At the end, Python compiles TensorFlow in the background, on a core that the first stages leave idle.
 $(READY): requirements.txt
 	@python='$(PYTHON)'; "$$python" -c '$(SUPPORTED)' 2>/dev/null || \
 	  { echo "found $$("$$python" --version 2>&1), expected Python 3.11, 3.12 or 3.13: make PYTHON=python3.12" >&2; exit 1; }; \
 	echo "setting up .venv (only once) with $$python: about 2 GB, a minute"; \
-	if command -v uv >/dev/null; then uv venv --quiet --allow-existing --python "$$python" .venv; else \
-	  "$$python" -m venv .venv && sed -n '/^uv==/,/[^\\]$$/p' requirements.txt | \
-	  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r /dev/stdin; fi || $(FAILED)
-	@$(INSTALL) requirements.txt $(BRIEFLY) || $(FAILED)
+	$(INSTALL) "$$python" $<
 	@.venv/bin/python -c 'import stages.digits.model.backend' </dev/null >/dev/null 2>&1 &
 	@touch $@
 
 .venv/search: requirements-search.txt $(READY)
-	@$(INSTALL) requirements.txt $< $(BRIEFLY) || $(FAILED)
+	@$(INSTALL) "$$(readlink -f .venv/bin/python)" requirements.txt $<
 	@touch $@
