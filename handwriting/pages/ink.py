@@ -11,14 +11,21 @@ Ink = npt.NDArray[np.float32]  # (height, width), 0 for paper to 1; below 0, for
 SMALL_SIDE = 160  # pixels of the small copy that shows the paper
 WIDEST = 25  # of its pixels: darker spots that are narrower are ink
 DESK = 0.75  # of the paper's brightness: an edge of the picture that is darker shows no paper
+ALONG = 0.9  # of an edge shows the desk
 HALF = 128  # brightness: a darker picture may be of a blackboard
 STEP = 0.25  # of the brightness: from paper to a desk, or into a shadow
 BLACK = 10  # of 255: a darker board says nothing about the light
 
 
 def measure(picture: Picture) -> Ink:
-    """The ink of a picture, dark on light or light on dark."""
-    return _measure_light(picture) if _is_light_on_dark(picture) else _measure_dark(picture)
+    """The ink of a picture, dark on light or light on dark; a desk around the paper has none."""
+    if _is_light_on_dark(picture):
+        return _measure_light(picture)
+    ink = _measure_dark(picture)
+    desk = _desk(picture)
+    if desk.any():  # becomes paper like the rest
+        ink[desk] = np.random.default_rng(0).normal(0, noise(ink[~desk]), np.count_nonzero(desk))
+    return ink
 
 
 def resize(image: np.ndarray, scale: float) -> np.ndarray:
@@ -59,6 +66,18 @@ def _measure_light(picture: Picture) -> Ink:
     if board.min() >= BLACK:  # where little light falls, chalk is as much darker as the board
         ink *= board.mean() / board
     return ink
+
+
+def _desk(picture: Picture) -> npt.NDArray[np.bool_]:
+    """Where a dark desk is seen around the paper: along at least three edges of the picture, which no shadow does."""
+    small = resize(picture, SMALL_SIDE / max(picture.shape))
+    dark = cv2.medianBlur(np.ascontiguousarray(small), 5) < DESK * np.quantile(small, 0.9)
+    edges = [edge.mean() for edge in (dark[0], dark[-1], dark[:, 0], dark[:, -1])]
+    if sorted(edges)[1] < ALONG:
+        return np.zeros(picture.shape, dtype=bool)
+    labels = cv2.connectedComponents(np.pad(dark, 1, constant_values=True).astype(np.uint8))[1][1:-1, 1:-1]
+    around = cv2.dilate((labels == labels[0, 0]).astype(np.uint8) * 255, np.ones((5, 5), np.uint8))
+    return cv2.resize(around, picture.shape[::-1], interpolation=cv2.INTER_LINEAR) > HALF
 
 
 def _paper(picture: Picture) -> Ink:

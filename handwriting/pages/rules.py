@@ -21,6 +21,7 @@ THINNEST = 3  # pixels, with blur
 LONG = 0.12  # of the longer side
 REACHES = (3, 6)  # pixels from a rule to the paper beside it: it is at most that thick
 INKED = 0.8  # of its length, if dots are blurred by 7 pixels
+VERY_LONG, SPACED = 0.4, 0.6  # the same of a rule that is longer than that fraction of the longer side
 WAVERS = 0.7  # pixels, from a smooth curve
 REACH = 8  # pixels from the middle of a rule to the paper beside it
 EDGE = 0.3  # of a rule's darkness: its edge
@@ -69,7 +70,8 @@ def find(ink: Ink) -> Iterator[Rule]:
         inked = thick[box][np.round(bent).astype(int).clip(0, height - 1), columns]
         rule = _measure(ink, left, top + np.round(middles).astype(np.int64), length)
         thickness = rule.last - rule.first
-        is_straight = inked.mean() >= INKED and np.abs(middles - bent).mean() <= WAVERS
+        needed = SPACED if width > VERY_LONG * max(ink.shape) else INKED
+        is_straight = inked.mean() >= needed and np.abs(middles - bent).mean() <= WAVERS
         if is_straight and thickness <= REACH and width >= SLENDER * max(THINNEST, thickness):
             yield rule
 

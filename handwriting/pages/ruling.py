@@ -59,7 +59,8 @@ def find_lattices(ink: Ink, bridge: int = 1) -> list[Lattice]:
     for region in _regions(parts):
         lattice = _lattice(parts, region)
         if lattice is not None:  # now without the text beside it, which hides faint lines, and with what was cut off
-            lattice = _lattice(parts, _bounds(lattice)) or lattice
+            closer = _lattice(parts, _bounds(lattice))
+            lattice = closer if closer is not None and _is_alike(closer, lattice) else lattice
             wider = _lattice(parts, _bounds(lattice, 1))
             lattices.append(wider if wider is not None and _completes(wider, lattice) else lattice)
     return lattices
@@ -67,6 +68,11 @@ def find_lattices(ink: Ink, bridge: int = 1) -> list[Lattice]:
 
 def _bridged(ink: Ink, length: int) -> Ink:
     return ink if length == 1 else cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, length), np.uint8))
+
+
+def _is_alike(one: Lattice, other: Lattice) -> bool:
+    """Whether it has no line more than twice: a box in which digits reach from line to line would."""
+    return bool((np.array(one.closed.shape) < 1.5 * np.array(other.closed.shape) + 1).all())
 
 
 def _completes(wider: Lattice, lattice: Lattice) -> bool:
@@ -169,8 +175,10 @@ def _ruled_lines(ridges: Ridges, rows: Lines, columns: Lines) -> tuple[Lines, Li
     while len(rows) >= 2 and len(columns) >= 2:
         across, down = _ruled_sides(ridges, find_crossings(rows, columns, ridges[0].shape))
         of_rows, of_columns = across.mean(axis=1), down.mean(axis=0)
-        of_rows[[0, -1]] = np.minimum(of_rows[[0, -1]], down[[0, -1]].mean(axis=1))  # no cells behind it
-        of_columns[[0, -1]] = np.minimum(of_columns[[0, -1]], across[:, [0, -1]].mean(axis=0))
+        for of_lines, along, beside in ((of_rows, across, down), (of_columns, down.T, across.T)):
+            for end in (0, -1):  # no cells behind it, but for a head or foot of merged ones
+                if not (beside[end, [0, -1]].all() and along[end].mean() >= WHOLE):
+                    of_lines[end] = min(of_lines[end], beside[end].mean())
         if min(of_rows.min(), of_columns.min()) >= RULED:
             break
         if of_rows.min() < of_columns.min():

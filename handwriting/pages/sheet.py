@@ -31,7 +31,7 @@ class Sheet(NamedTuple):
     written: Ink  # the straight ink without rules
     labels: Labels  # of its marks
     marks: list[Mark]  # without parts of rules
-    is_ruled: tuple[bool, bool]  # across and down
+    rules: tuple[int, int]  # how many there are across and down
 
     @property
     def bridge(self) -> int:
@@ -53,7 +53,7 @@ def straighten(picture: Picture) -> Sheet:
     back = np.diag([1 / scale, 1 / scale, 1]) @ np.linalg.inv(matrix)
     shown = cv2.warpPerspective(np.ones(small.shape, np.uint8), matrix, straight.shape[::-1])
     labels, found = _find_marks(written, band, shown)
-    return Sheet(whole, straight, back, written, labels, found, (across >= FEWEST, down >= FEWEST))
+    return Sheet(whole, straight, back, written, labels, found, (across, down))
 
 
 def _find_marks(written: Ink, band: npt.NDArray[np.bool_], shown: npt.NDArray[np.uint8]) -> tuple[Labels, list[Mark]]:

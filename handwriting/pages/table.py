@@ -17,9 +17,10 @@ from handwriting.pages.ruling import Lattice
 from handwriting.pages.sheet import Sheet
 
 FEWEST_BOXES = 3  # beside a table
+SOLID = 0.8  # of the rules are lines of tables, if these aren't dashed
 SMALL = 0.3  # of a cell's height: lower marks say nothing
 FEW_SQUARES, MANY_SQUARES = 40, 150  # cells: of fewer, a table is made; of more, squared paper
-SPARSE = 0.35  # of squared paper's squares are written in
+SPARSE = 0.5  # of squared paper's squares are written in
 OVER_LINES = 0.25  # of the marks lie over lines
 SAME_ROW = 0.5  # of a box's height that two boxes of a row share
 
@@ -53,8 +54,9 @@ def find_tables(picture: Picture) -> list[Table]:
 def find_on(page: Sheet) -> list[Table]:
     """The tables and rows of boxes from top to bottom; none if the page has no ruling with anything in it."""
     lattices = _outermost(ruling.find_lattices(page.straight))
-    if not any(one.closed.size > 1 for one in lattices) and len(lattices) < FEWEST_BOXES and all(page.is_ruled):
-        lattices = _outermost(ruling.find_lattices(page.straight, page.bridge))
+    if min(page.rules) >= 2 and _n_lines(lattices) < SOLID * sum(page.rules):  # the rest is dashed
+        bridged = _outermost(ruling.find_lattices(page.straight, page.bridge))
+        lattices = bridged if _n_lines(lattices) < _n_lines(bridged) <= sum(page.rules) + 2 else lattices
     lattices = [lattice for lattice in lattices if not _is_squared_paper(lattice, page.marks)]
     ink, back = page.ink, page.back
     grids = [lattice for lattice in lattices if lattice.closed.size > 1]
@@ -71,6 +73,10 @@ def find_on(page: Sheet) -> list[Table]:
     ]
     found = [pair for pair in found if not all(cell.is_blank for cell in pair[1].cells)]
     return [table for _, table in sorted(found, key=lambda pair: pair[0][..., 1].min())]
+
+
+def _n_lines(lattices: list[Lattice]) -> int:
+    return sum(sum(one.corners.shape[:2]) for one in lattices if one.closed.size > 1)
 
 
 def _cell_height(lattice: Lattice) -> float:
