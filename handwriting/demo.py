@@ -16,16 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from handwriting import predict, server
+from handwriting import predict
 from handwriting.collection.corrections import Corrections
 from handwriting.pages import picture, reading, report
+from handwriting.web import server
 from stages.digits.base import dataset, errors, params
 from stages.digits.base.errors import InputError
 from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble
 from stages.digits.tables import own
 
-PAGE = Path(__file__).with_name("demo.html")
+PAGE = Path(__file__).with_name("web") / "demo.html"
 
 Predict = Callable[[bytes], dict]  # a PNG file -> what the page shows
 
@@ -42,7 +43,7 @@ def answer(drawing: bytes, members: list[keras.Model], reference: dataset.Labell
         try:
             page = reading.read(picture.load(path), members, reference)
         except InputError as error:
-            return {"problem": str(error.code).removeprefix(f"{path}: ")}
+            return {"problem": str(error.code).removeprefix(f"{path}: ").replace(str(path), "the drawing")}
     digits = report.describe(report.Reading(path.name, page), classes)["digits"]
     return {
         "digits": [
@@ -90,6 +91,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, choices=range(2**16), default=8000, metavar="PORT", help="8000 by default")
     port = parser.parse_args().port
     members, reference = predict.load_models()
+    print(predict.learned_from(reference))
     classes, lock = params.classes(), threading.Lock()
     corrections = Corrections(params.own() or own.FOLDER)
 

@@ -14,6 +14,7 @@ from collections.abc import Collection, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from handwriting.pages import picture
@@ -30,6 +31,19 @@ def load_models() -> tuple[list[keras.Model], dataset.Labelled]:
     if not dataset.model_paths():
         raise InputError(f"{dataset.MODELS}: no models yet; {dataset.RERUN}")
     return ensemble.load_members(), dataset.load_labelled(dataset.LABELLED)
+
+
+def learned_from(reference: dataset.Labelled) -> str:
+    """Which hands the models know, in a line."""
+    known = [f"{(~reference.is_own).sum():,} digits of train.csv"]
+    if reference.is_own.any():
+        own = dataset.load_own(dataset.OWN)
+        writers = len(np.unique(own.writers[~own.are_printed]))
+        if writers:
+            known.append(f"{(~own.are_printed).sum():,} of {writers} other hand{'s' * (writers > 1)}")
+        if own.are_printed.any():
+            known.append(f"{own.are_printed.sum():,} printed ones")
+    return f"models that learned from {', '.join(known)}{' alone' * (len(known) == 1)}"
 
 
 @contextmanager
@@ -72,6 +86,7 @@ def write(page: pile.Result, name: str, arguments: argparse.Namespace, separator
 def main() -> None:
     arguments = parse()
     models = pile.Models(*load_models(), params.classes())
+    print(learned_from(models.reference), file=sys.stderr)
     paths = [file for path in arguments.images for file in picture.files_of(path)]
     total = sum(map(picture.count, paths))
     wanted = ["show-unsure" if arguments.unsure_only else "show"] * bool(arguments.show)

@@ -20,17 +20,17 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from handwriting import server
 from handwriting.collection.corrections import Corrections
 from handwriting.pages import picture, report
 from handwriting.pages.picture import Picture
 from handwriting.piles import journal
 from handwriting.piles.pile import Place, Result, stamp
+from handwriting.web import server
 from stages.digits.base import errors, files, params
 from stages.digits.base.errors import InputError
 from stages.digits.tables import own
 
-PAGE = Path(__file__).with_name("review.html")
+PAGE = Path(__file__).with_name("web") / "review.html"
 HEADER = [*report.COLUMNS, "reviewed"]  # accepted, corrected or empty
 DIGITS, PROBABILITY, UNSURE = map(report.COLUMNS.index, ("digits", "probability", "unsure"))
 MARGIN = 1.2  # of the cell's longer side, shown above and below it

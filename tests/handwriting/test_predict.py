@@ -17,7 +17,7 @@ from handwriting import predict
 from handwriting.pages import picture, reading, report, scan
 from handwriting.piles import pile
 from stages import prepare
-from stages.digits.base import dataset
+from stages.digits.base import dataset, splits
 from stages.digits.base.errors import InputError
 from stages.digits.prediction import ensemble
 from stages.digits.report import drawing
@@ -121,7 +121,7 @@ def test_a_picture_that_cannot_be_read_is_a_line_and_the_others_are_read(run, pa
     assert stopped.value.code == 1
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{page}: 4  2\n")
-    blank, missing, *_ = printed.err.splitlines()
+    _, blank, missing, *_ = printed.err.splitlines()
     assert blank.startswith(f"{page.parent}/blank.png: no digit found; ")
     assert missing == f"{page.parent}/missing.png: missing; expected {picture.EXPECTED}"
 
@@ -146,7 +146,7 @@ def test_a_page_with_nothing_on_it_is_a_line_and_the_pages_after_it_are_read(run
         run(scans)
     printed = capsys.readouterr()
     assert [line for line in printed.out.splitlines() if line[0] != " "] == [f"{scans}, page {n}: 4  2" for n in (1, 3)]
-    assert printed.err.startswith(f"{scans}, page 2: no digit found; ")
+    assert printed.err.splitlines()[1].startswith(f"{scans}, page 2: no digit found; ")
 
 
 @pytest.mark.slow
@@ -254,7 +254,7 @@ def test_a_pile_of_broken_files_is_a_line_each(run, page, capsys):
         run(page, *files, page, "--csv", "all.csv")
     lines = list(csv.DictReader(Path("all.csv").read_text(encoding="utf-8").splitlines()))
     assert [line["image"] for line in lines] == [str(page)] * 2 + [*files] + [str(page)] * 2
-    problems = capsys.readouterr().err.splitlines()[:3]
+    problems = capsys.readouterr().err.splitlines()[1:4]
     assert [line.partition(":")[0] for line in problems] == [*files]
 
 
@@ -263,3 +263,14 @@ def test_without_models_it_says_what_to_run(page, monkeypatch):
     with pytest.raises(InputError) as rejected:
         predict.main()
     assert rejected.value.code == "data/models: no models yet; run `dvc repro`"
+
+
+def test_it_says_at_the_start_which_hands_the_models_have_learned_from(labelled, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert predict.learned_from(labelled) == "models that learned from 120 digits of train.csv alone"
+    writers = np.array(["a", "b", dataset.PRINT] * 4)
+    own = dataset.OwnDigits(labelled.images[:12], labelled.labels[:12], labelled.folds[:12], writers)
+    dataset.save_own(dataset.OWN, own)
+    assert predict.learned_from(splits.add_own(labelled, own, weight=1)) == (
+        "models that learned from 120 digits of train.csv, 8 of 2 other hands, 4 printed ones"
+    )

@@ -19,10 +19,11 @@ from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from handwriting import review, server
+from handwriting import review
 from handwriting.collection.corrections import Corrections
 from handwriting.piles import journal, pile
 from handwriting.review import Review
+from handwriting.web import server
 from stages.digits.base.errors import InputError
 from stages.digits.tables import own
 

@@ -1,0 +1,1 @@
+"""Pages on localhost: their guarded server, and what a browser shows."""
