@@ -65,8 +65,8 @@ def unread(images: Images) -> Probabilities:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m handwriting.print", description="Write printed digits.")
-    parser.add_argument("--count", type=int, default=3000, help="3000 by default")
-    parser.add_argument("--seed", type=int, default=1, help="each seed has other digits; 1 by default")
+    parser.add_argument("--count", type=int, default=intake.BATCH, help=f"by default, and at most, {intake.BATCH}")
+    parser.add_argument("--seed", type=int, default=1, help="each has other digits; 1 by default")
     arguments = parser.parse_args()
     if not (1 <= arguments.count <= intake.BATCH and arguments.seed >= 0):
         raise InputError(f"expected --count from 1 to {intake.BATCH}, and --seed from 0")

@@ -20,7 +20,7 @@ from stages.digits.tables import own
 SHEETS = Path("data/collected")
 MAX_STEM = 40  # characters of a scan's name that its page's file keeps
 MIN_GROUP = 3  # digits of one label that can contradict it
-BATCH = 5000  # pictures of a file and its contact sheet
+BATCH = 3000  # pictures of a file and its contact sheet, which takes 0.5 GB to draw
 COLUMNS = 40  # of the contact sheet of pictures
 NAMED = 10  # pictures of a kind; of further ones only the number is printed
 BEFORE = "taken before"

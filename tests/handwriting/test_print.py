@@ -91,8 +91,8 @@ def test_a_digit_is_a_small_photo_of_dark_on_light():
         assert ink < 0.9 * paper
 
 
-@pytest.mark.parametrize("arguments", [["--count", "0"], ["--count", "5001"], ["--seed", "-1"]])
+@pytest.mark.parametrize("arguments", [["--count", "0"], ["--count", "3001"], ["--seed", "-1"]])
 def test_a_number_out_of_range_is_one_line(write, arguments):
-    with pytest.raises(InputError, match=r"^expected --count from 1 to 5000, and --seed from 0$"):
+    with pytest.raises(InputError, match=r"^expected --count from 1 to 3000, and --seed from 0$"):
         write(*arguments)
     assert not Path("data").exists()
