@@ -116,6 +116,15 @@ def test_a_pile_that_has_grown_keeps_what_was_reviewed(table, corrections):
     assert [item["reviewed"] for item in Review(table, CLASSES, corrections).state()["items"]] == ["corrected", "", ""]
 
 
+def test_a_pile_that_was_read_anew_keeps_only_what_was_reviewed(opened, table, corrections):
+    opened.decide(0, [1])
+    place, page = pages()[0]
+    anew = page | {"csv": page["csv"].replace("7,0.6000", "9,0.7000").replace("42,0.5000", "47,0.8000")}
+    list(journal.keep(table, "retrained", False, lambda _: (one for one in [(place, anew), pages()[1]])))
+    Review(table, CLASSES, corrections).decide(2, None)
+    assert [line.split(",")[2] for line in lines()[1:]] == ["1", "3", "47", ""]
+
+
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", f"{HEADER}\n9,9,7,,true,1,page.png,\n"])
 def test_a_file_of_something_else_in_the_place_of_the_reviewed_csv_stays(table, corrections, content):
     Path("out-reviewed.csv").write_text(content, encoding="utf-8")
