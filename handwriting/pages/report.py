@@ -155,9 +155,9 @@ def describe(one: Reading, classes: Sequence[str]) -> dict:
     return result
 
 
-def show(one: Reading, classes: Sequence[str], path: Path) -> None:
+def draw(one: Reading, classes: Sequence[str], path: Path) -> None:
     """Draw the picture and what was read; of a single line of digits also how the networks saw them."""
-    from stages.digits.report import drawing  # here: it takes a second, and text needs none
+    from handwriting.pages import show  # here: it takes a second, and text needs none
 
     page = one.page
     if page.tables:
@@ -169,13 +169,13 @@ def show(one: Reading, classes: Sequence[str], path: Path) -> None:
     if page.tables or numbers[-1][0] > 0:
         boxes, read = np.stack([box for box, _ in places]), [digits for _, digits in places]
         names, unsure = [_text(digits, classes) for digits in read], [_is_unsure(digits) for digits in read]
-        figure = drawing.table(page.picture, boxes, names, unsure)
+        figure = show.table(page.picture, boxes, names, unsure)
     else:
         names = [classes[digit] for digit in page.digits.probabilities.argmax(axis=1)]
-        figure = drawing.prediction(
+        figure = show.prediction(
             page.picture, page.digits.boxes, page.digits.images, page.digits.probabilities, names, SURE
         )
-    drawing.save(figure, path)
+    show.drawing.save(figure, path)
 
 
 def _around(boxes: Boxes) -> np.ndarray:

@@ -95,7 +95,7 @@ def read_page(name: str, pixels: Picture, models: Models, wanted: Sequence[str])
         result["json"] = report.describe(one, models.classes)
     if "show" in wanted or ("show-unsure" in wanted and doubts):
         with tempfile.TemporaryDirectory() as folder:
-            report.show(one, models.classes, Path(folder) / "shown.png")
+            report.draw(one, models.classes, Path(folder) / "shown.png")
             result["png"] = (Path(folder) / "shown.png").read_bytes()
     return result
 

@@ -226,7 +226,7 @@ def test_json_is_one_list_of_all_pages_that_were_read(run, page, capsys, pages):
 
 def test_unsure_only_shows_the_pages_with_doubt(run, page, monkeypatch):
     shown = []
-    monkeypatch.setattr(report, "show", lambda one, _, path: (shown.append(one.name), path.write_bytes(b"png")))
+    monkeypatch.setattr(report, "draw", lambda one, _, path: (shown.append(one.name), path.write_bytes(b"png")))
     Image.fromarray(np.asarray(Image.open(page))[:, :60]).save(page.parent / "four.png")
     run("four.png", page, "--show", "shown.png", "--unsure-only")
     assert shown == [str(page)]

@@ -13,11 +13,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, FigureBase
-from matplotlib.patches import Rectangle
 
-from stages.digits.base.dataset import DIGITS, SIDE, Images, Labels, Probabilities
+from stages.digits.base.dataset import DIGITS, SIDE, Images, Labels
 
 matplotlib.rcdefaults()  # not the settings in a user's matplotlibrc
 matplotlib.rcParams.update({"font.size": 10, "axes.titlesize": 11, "figure.titlesize": 11, "legend.fontsize": 9})
@@ -30,7 +28,6 @@ WIDTH = 8.3  # inches: on 830 pixels of a README, a point of type is 1.4 pixels 
 TRAIN, VALIDATION, ERROR = "#e69f00", "#0072b2", "#d55e00"
 ACCURACIES = (0.2, 0.5, 0.8, 0.9, 0.95, 0.98, 0.995, 0.999, 1)  # ticks of an axis that widens towards 1
 MAX_MISCLASSIFIED, MISCLASSIFIED_COLUMNS = 48, 8
-MAX_PREDICTED = 48
 TITLE_WIDTH = 15  # characters above a misclassified image
 
 
@@ -50,8 +47,8 @@ def samples(images: Images, labels: Labels, classes: Sequence[str], each: int = 
     width = WIDTH + room
     figure = Figure(figsize=(width, DIGITS * WIDTH / (each + 0.8)))
     axes = figure.subplots()
-    _draw_ink(axes, board.swapaxes(1, 2).reshape(DIGITS * SIDE, each * SIDE))
-    _bare(axes)
+    draw_ink(axes, board.swapaxes(1, 2).reshape(DIGITS * SIDE, each * SIDE))
+    bare(axes)
     axes.set_yticks(SIDE * (np.arange(DIGITS) + 0.5), classes, fontsize=12)
     axes.tick_params(left=False)
     figure.subplots_adjust(left=(0.42 + room) / width, right=0.995, top=0.99, bottom=0.01)
@@ -160,68 +157,10 @@ def _draw_misclassified(figure: FigureBase, errors: Misclassified, titles: list[
     figure.suptitle(some if count else f"No misclassified images{whose}")
     rows = max(1, -(-count // MISCLASSIFIED_COLUMNS))
     for index, axes in enumerate(figure.subplots(rows, MISCLASSIFIED_COLUMNS, squeeze=False).flat):
-        _bare(axes)
+        bare(axes)
         if index < count:
-            _draw_ink(axes, errors.images[index])
+            draw_ink(axes, errors.images[index])
             axes.set_title(titles[index], fontsize=9)
-
-
-def prediction(
-    picture: np.ndarray,
-    boxes: np.ndarray,
-    images: Images,
-    probabilities: Probabilities,
-    names: Sequence[str],
-    sure: float,
-) -> Figure:
-    """A picture with a box around each of its digits; beside it what the networks saw, and what they took it for.
-
-    `boxes` (n, 4) are left, top, right and bottom in pixels; `names` are those of the predicted classes. What is
-    less probable than `sure` is red.
-    """
-    columns = 8
-    count = min(len(images), MAX_PREDICTED)
-    rows = -(-count // columns)
-    figure = Figure(figsize=(4 + columns, max(2.6, 1.45 * rows)), layout="constrained")
-    [left, right] = figure.subfigures(1, 2, squeeze=False, width_ratios=(4, columns)).flat
-    page = left.subplots()
-    _bare(page)
-    page.imshow(picture, cmap="gray", vmin=0, vmax=255)
-    grid = list(right.subplots(max(2, rows), columns).flat)
-    for axes in grid:
-        axes.set_axis_off()
-    for axes, box, image, row, name in zip(grid, boxes, images, probabilities, names, strict=False):
-        colour = VALIDATION if row.max() >= sure else ERROR
-        page.add_patch(Rectangle(box[:2], *(box[2:] - box[:2]), fill=False, color=colour, linewidth=1.5))
-        _draw_ink(axes, image)
-        title = f"{textwrap.fill(name, TITLE_WIDTH)}\n{100 * row.max():.1f} %"
-        axes.set_title(title if row.max() >= sure else f"{title}, unsure", fontsize=8, color=colour)
-    return figure
-
-
-def table(picture: np.ndarray, boxes: np.ndarray, names: Sequence[str], unsure: Sequence[bool]) -> Figure:
-    """A picture with the cells (n, 4, 2) of its tables outlined, in each what was read; what is unsure is red."""
-    height, width = picture.shape
-    cell = float(np.median(np.ptp(boxes[..., 1], axis=1)))  # pixels
-    inches = float(np.clip(width / cell * 0.34, WIDTH, 2 * WIDTH))
-    figure = Figure(figsize=(inches, inches * height / width))
-    axes = figure.add_axes((0, 0, 1, 1))
-    _bare(axes)
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
-    points = cell / width * inches * 72  # of type, a cell's height
-    for box, name, is_unsure in zip(boxes, names, unsure, strict=True):
-        colour = ERROR if is_unsure else VALIDATION
-        outline = 0.08 * (box.mean(axis=0) - box) + box
-        axes.fill(
-            *outline.T, facecolor=(*to_rgb(ERROR), 0.15) if is_unsure else "none", edgecolor=colour,
-            linewidth=max(0.4, points / 40),
-        )  # fmt: skip
-        left, top = outline[0]
-        axes.text(
-            left + 0.06 * cell, top + 0.04 * cell, name, color=colour, fontsize=max(4, 0.3 * points), weight="bold",
-            va="top",
-        )  # fmt: skip
-    return figure
 
 
 def _room(classes: Sequence[str]) -> float:
@@ -233,10 +172,12 @@ def _max_off_diagonal(values: np.ndarray) -> float:
     return float((values * (1 - np.eye(DIGITS))).max())
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
+    """Draw no axes."""
     axes.set(xticks=[], yticks=[])
     sns.despine(ax=axes, left=True, bottom=True)
 
 
-def _draw_ink(axes: Axes, image: np.ndarray) -> None:
+def draw_ink(axes: Axes, image: np.ndarray) -> None:
+    """Dark ink on white; `image` has ink 0–255."""
     axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)

@@ -105,7 +105,7 @@ def test_an_unsure_cell_says_so_in_the_csv_in_json_and_in_print(form, monkeypatc
 
 def test_show_draws_the_cells_of_a_table(form, tmp_path: Path):
     one = report.Reading("form", reading.read(form.picture, ["member"], None))
-    report.show(one, CLASSES, tmp_path / "shown.png")
+    report.draw(one, CLASSES, tmp_path / "shown.png")
     with Image.open(tmp_path / "shown.png") as shown:
         pixels = np.asarray(shown.convert("RGB")).astype(int)
     blue = (pixels[..., 2] - pixels[..., 0] > 80).mean()
