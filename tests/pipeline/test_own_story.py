@@ -47,6 +47,10 @@ def test_own_digits_are_dvcs_and_never_gits(learned):
     assert not [name for name in tracked if name.startswith("data/own/")]
 
 
+def test_evaluating_own_digits_trains_nothing(learned):
+    assert ran(learned.printed["dvc exp run -S own=data/own -S own_weight=0"]) == ["prepare", "evaluate"]
+
+
 def test_learning_from_own_digits_runs_what_depends_on_them(learned):
     log = learned.printed["dvc exp run -S own=data/own -S own_weight=3"]
     assert ran(log) == ["prepare", "train", "evaluate", "submit"]
