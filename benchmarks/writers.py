@@ -6,7 +6,7 @@ python -m benchmarks.writers data/digit-recognizer.zip data/own [--held-back | -
 default with digits of two thirds of the writers, and compares the errors that it prints, out of fold, with those on the
 third that it never saw: each writer is held back once, by one of three seeds. Then it trains without any writer.
 `--curve` trains one network per point, as the preset quick does, on some digits of some writers, and counts the errors
-on three others, three times.
+on three others, twice.
 Writes results/writers.csv, writers_confidence.csv, writers_curve.csv, and a picture of each of the last two.
 """
 
@@ -35,7 +35,7 @@ WRITERS, CONFIDENCE = harness.RESULTS / "writers.csv", harness.RESULTS / "writer
 CURVE = harness.RESULTS / "writers_curve.csv"
 PARTS = 3  # of the writers, each held back by the seed of its number
 COUNTS, FEW = (1, 2, 4, 8), 50  # writers that are learned from, and digits of each if not all
-TEST_WRITERS = 3
+TEST_WRITERS, TESTS = 3, 2  # writers that are never seen, and how often there are other ones
 MIN_BIN = 10  # digits of a bin of confidence that is drawn
 
 
@@ -191,7 +191,7 @@ def main() -> None:
     if arguments.curve or everything:
         labelled = Labelled(*table, splits.assign_folds(table.labels, FOLDS, seed=1))
         quick = recipe.model_copy(update=QUICK)
-        for part in range(PARTS):
+        for part in range(TESTS):
             for count, each in [(0, None), *((count, each) for count in COUNTS for each in (FEW, None))]:
                 curve_point(labelled, digits, quick, part, count, each)
         drawing.save(draw(pd.read_csv(CURVE)), harness.RESULTS / "writers_curve.png")
