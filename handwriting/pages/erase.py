@@ -32,20 +32,18 @@ class Straightened(NamedTuple):
     columns: npt.NDArray[np.int64]  # (columns + 1,)
 
 
-def cell_inks(ink: Ink, corners: Corners) -> list[list[Ink]]:
-    """The ink of each cell, row by row: what is written in it, 0 elsewhere; with a margin of PAD of the cell."""
+def cell_inks(ink: Ink, corners: Corners, merged: npt.NDArray[np.int64]) -> list[Ink]:
+    """The ink of each cell: what is written in it, 0 elsewhere; with a margin of PAD of the cell.
+
+    `merged` (rows, columns) has the number, from 0, of the cell to which each position belongs.
+    """
     table = straighten(ink, corners)
     limits, is_blank = _thresholds(table)
     _erase_lines(table, limits)
-    owners = _owners(table, limits, is_blank)
+    blank = np.bincount(merged.ravel(), ~is_blank.ravel()) == 0
+    owners = _owners(table, limits, merged + 1, blank)
     pad = _pad(table)
-    return [
-        [
-            _cut(table, owners, pad, (row, column), row * (len(table.columns) - 1) + column + 1)
-            for column in range(len(table.columns) - 1)
-        ]
-        for row in range(len(table.rows) - 1)
-    ]
+    return [_cut(table, owners, pad, merged, number) for number in range(merged.max() + 1)]
 
 
 def straighten(ink: Ink, corners: Corners) -> Straightened:
@@ -164,13 +162,15 @@ def _erase(ink: Ink, limits: Ink, pieces: np.ndarray, edges: np.ndarray) -> None
             ink[first:last, start:end] *= crossed
 
 
-def _owners(table: Straightened, limits: Ink, is_blank: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
-    """The number, from 1 and row by row, of the cell to which each pixel's ink belongs; 0 where there is none."""
+def _owners(
+    table: Straightened, limits: Ink, numbers: npt.NDArray[np.int64], is_blank: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int32]:
+    """The number, from 1, of the cell to which each pixel's ink belongs; 0 where there is none."""
     mask = table.ink > limits
-    n_columns = len(table.columns) - 1
     row = np.searchsorted(table.rows, np.arange(mask.shape[0]), side="right") - 1
     column = np.searchsorted(table.columns, np.arange(mask.shape[1]), side="right") - 1
-    cells = (row[:, None] * n_columns + column + 1).astype(np.int32)
+    last = np.array(numbers.shape) - 1
+    cells = numbers[row.clip(0, last[0])[:, None], column.clip(0, last[1])].astype(np.int32)
     cells[: table.rows[0]] = cells[table.rows[-1] :] = 0
     cells[:, : table.columns[0]] = cells[:, table.columns[-1] :] = 0
     n, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
@@ -180,17 +180,17 @@ def _owners(table: Straightened, limits: Ink, is_blank: npt.NDArray[np.bool_]) -
     owner[0] = 0
     owners = owner[labels].astype(np.int32)
     owners = np.where(owners < 0, cells, owners)
-    owners[np.concatenate([[False], is_blank.ravel()])[owners]] = 0
+    owners[np.concatenate([[False], is_blank])[owners]] = 0
     return owners
 
 
-def _cut(table: Straightened, owners: np.ndarray, pad: int, cell: tuple[int, int], number: int) -> Ink:
-    row, column = cell
+def _cut(table: Straightened, owners: np.ndarray, pad: int, merged: np.ndarray, number: int) -> Ink:
+    rows, columns = np.nonzero(merged == number)
     box = (
-        slice(max(0, table.rows[row] - pad), table.rows[row + 1] + pad),
-        slice(max(0, table.columns[column] - pad), table.columns[column + 1] + pad),
+        slice(max(0, table.rows[rows[0]] - pad), table.rows[rows[-1] + 1] + pad),
+        slice(max(0, table.columns[columns[0]] - pad), table.columns[columns[-1] + 1] + pad),
     )
-    own = (owners[box] == number).astype(np.uint8)
+    own = (owners[box] == number + 1).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(own, connectivity=8)
     own[(stats[:, 2:4] < SPECK / PAD * pad).all(axis=1)[labels]] = 0
     near = cv2.dilate(own, np.ones((3, 3), np.uint8)) & ((owners[box] == 0) | (own > 0))

@@ -17,6 +17,8 @@ SURE = 0.9  # of the top probability: below it, 2 % of MNIST and 80 % of the err
 MAX_DISTANCE = 250_000  # under the IDM, to the nearest labelled image of the class: 1.5 % of MNIST are farther away
 MOSTLY = 0.8  # of a table's cells hold one digit: then a further one is likelier to as well
 APART = 0.75  # of the digits' height: a wider gap lies between two numbers
+PRINT = 0.66  # of the height of most cells' ink
+FEW = 8  # digits say nothing about a page
 TURN_SAMPLE = 40  # digits by which a page's orientation is told
 TURN_LEAST = 8
 TURN_GAIN = 0.12  # of the mean log probability, by which they must be likelier turned
@@ -47,16 +49,33 @@ def read(picture: Picture, members: list[keras.Model], reference: Labelled, *, m
     """The tables of a picture, or the digits on it if there is none; InputError if there is nothing to read."""
     page = sheet.straighten(picture)
     tables = table.find_on(page)
-    if not tables:
-        found = scan.find_one(picture) or scan.find_on(page)
-        digits = _choose(found, ensemble.average(found.images, members))
-        return Page(picture, [], doubt_strange(digits, reference))
-    candidates = [_in_cells(one) for one in tables]
+    candidates = [_in_cells(one) for one in tables] or [scan.find_one(picture) or scan.find_on(page)]
     turns = _quarter_turns(np.concatenate([one.images for one in candidates]), members[:2]) if may_turn else 0
     if turns:
         return read(np.ascontiguousarray(np.rot90(picture, turns)), members, reference, may_turn=False)
-    digits_of = [_read_cells(found, members) for found in candidates]
+    if not tables:
+        digits = _choose(candidates[0], ensemble.average(candidates[0].images, members))
+        return Page(picture, [], _doubt_all(doubt_strange(digits, reference)))
+    digits_of = [
+        _doubt_all(doubt(digits, _is_print(digits, one)))
+        for one, digits in zip(tables, (_read_cells(found, members) for found in candidates), strict=True)
+    ]
     return Page(picture, list(zip(tables, digits_of, strict=True)), _concatenate(digits_of))
+
+
+def _doubt_all(digits: Digits) -> Digits:
+    """The digits; none is sure where most aren't: that may be print, a barcode, or the wrong way up."""
+    is_sure = digits.probabilities.max(axis=1) >= SURE
+    return doubt(digits, np.full(len(is_sure), len(is_sure) > FEW and is_sure.mean() < 0.5))
+
+
+def _is_print(digits: Digits, one: Table) -> npt.NDArray[np.bool_]:
+    """Which of a table's digits stand in cells whose ink is much lower than in most: that may be printed words."""
+    heights = np.array(
+        [np.count_nonzero(cell.ink.any(axis=1)) / len(cell.ink) * np.ptp(cell.box[:, 1]) for cell in one.cells]
+    )
+    of_digits = heights[digits.lines]
+    return of_digits < PRINT * np.median(of_digits) if len(of_digits) else np.zeros(0, dtype=bool)
 
 
 def cells_of(read_table: tuple[Table, Digits]) -> list[tuple[Cell, Digits]]:
@@ -79,16 +98,20 @@ def numbers_of(digits: Digits) -> list[tuple[int, int, Digits]]:
 
 
 def doubt_strange(digits: Digits, reference: Labelled) -> Digits:
-    """The digits, unsure where they resemble no labelled image of the class: that may be a letter, a box, a scribble.
-
-    Half of their probability is spread over all classes.
-    """
-    probabilities = digits.probabilities.copy()
+    """The digits, unsure where they resemble no labelled image of the class: letters, boxes, scribbles."""
+    is_strange = np.zeros(len(digits.images), dtype=bool)
+    probabilities = digits.probabilities
     for row in np.flatnonzero(probabilities.max(axis=1) >= SURE):
         known = reference.images[reference.labels == probabilities[row].argmax()]
         if neighbours.nearest_distance(digits.images[row : row + 1], known) > MAX_DISTANCE:
-            probabilities[row] = (probabilities[row] + 1 / DIGITS) / 2
-    return digits._replace(probabilities=probabilities)
+            is_strange[row] = True
+    return doubt(digits, is_strange)
+
+
+def doubt(digits: Digits, which: npt.NDArray[np.bool_]) -> Digits:
+    """The digits, some of them unsure: half of their probability is spread over all classes."""
+    unsure = (digits.probabilities + 1 / DIGITS) / 2
+    return digits._replace(probabilities=np.where(which[:, None], unsure, digits.probabilities))
 
 
 def _choose(found: Candidates, probabilities: Probabilities, holds_one: bool = False) -> Digits:

@@ -26,7 +26,11 @@ SHORTEST = 14
 NOISE_LEVELS = 4  # standard deviations of the paper that a ruling must exceed
 FAINT = 0.35  # the same of one that must be there
 AS_DARK = 0.5  # as most of its line a side must be: thick lines and hairlines meet in a table
+ABSENT = 0.1  # the same: a side that is less dark isn't ruled, and its cells are one
+CLEAR = 0.12  # of the paper's brightness: a fainter line may be lost in places
 WHOLE = 0.8  # of the cells along an edge have three sides or four
+CUT = 0.4  # of a cell, at least, lies behind the last line that is seen
+MOST_OPEN = 12  # cells that are added at an edge
 CLOSE = 4  # pixels between the parts of a table
 
 Region = tuple[int, int, int, int]  # left, top, right and bottom
@@ -34,15 +38,42 @@ Ridges = tuple[Ink, Ink]  # of a region, for lines across, and of its transpose,
 
 
 class Lattice(NamedTuple):
-    """The crossings of a table's lines, and which of the cells between them have sides."""
+    """The crossings of a table's lines, and which sides of the cells between them are ruled."""
 
     corners: npt.NDArray[np.float64]  # (rows + 1, columns + 1, 2), x and y
-    sides: npt.NDArray[np.int64]  # (rows, columns), of each cell, that are ruled: 0 to 4
+    across: npt.NDArray[np.float64]  # (rows + 1, columns), how dark, as a fraction of the line's
+    down: npt.NDArray[np.float64]  # (rows, columns + 1)
+
+    @property
+    def sides(self) -> npt.NDArray[np.int64]:
+        """How many sides of each cell (rows, columns) are ruled, 0 to 4."""
+        across, down = self.across > AS_DARK, self.down > AS_DARK
+        return across[:-1].astype(int) + across[1:] + down[:, :-1] + down[:, 1:]
 
     @property
     def closed(self) -> npt.NDArray[np.bool_]:
         """Which of the cells (rows, columns) are some."""
         return self.sides >= 2
+
+    @property
+    def merged(self) -> npt.NDArray[np.int64]:
+        """For each cell (rows, columns) a number, from 0 and row by row: cells with no line between them share one."""
+        rows, columns = self.closed.shape
+        cells = np.arange(rows * columns).reshape(rows, columns)
+        pairs = np.concatenate(
+            [
+                np.stack([cells[:, :-1], cells[:, 1:]])[:, self.down[:, 1:-1] < ABSENT].T,
+                np.stack([cells[:-1], cells[1:]])[:, self.across[1:-1] < ABSENT].T,
+            ]
+        )
+        graph = sparse.coo_array((np.ones(len(pairs)), pairs.T), shape=(cells.size, cells.size))
+        groups = sparse.csgraph.connected_components(graph, directed=False)[1].reshape(cells.shape)
+        for group in np.unique(groups):
+            row, column = np.nonzero(groups == group)
+            if len(row) != (np.ptp(row) + 1) * (np.ptp(column) + 1):  # no rectangle: a line is too faint
+                groups[row, column] = cells.size + cells[row, column]
+        first = np.unique(groups, return_index=True, return_inverse=True)
+        return np.argsort(np.argsort(first[1]))[first[2]].reshape(cells.shape)
 
     @property
     def is_whole(self) -> bool:
@@ -63,7 +94,36 @@ def find_lattices(ink: Ink, bridge: int = 1) -> list[Lattice]:
             lattice = closer if closer is not None and _is_alike(closer, lattice) else lattice
             wider = _lattice(parts, _bounds(lattice, 1))
             lattices.append(wider if wider is not None and _completes(wider, lattice) else lattice)
-    return lattices
+    ridges = (measure_ridge(parts[0]), measure_ridge(parts[1])) if lattices else (padded, padded)
+    return [_with_open_ends(ridges, lattice) for lattice in lattices]
+
+
+def _with_open_ends(ridges: Ridges, lattice: Lattice) -> Lattice:
+    """With the cells at an edge whose last line isn't seen: the picture ends there, or it is too faint."""
+    corners, across, down = lattice
+    for ridge in ridges:  # lines across, then those down
+        for _ in range(2):  # their ends, then their beginnings
+            for _ in range(MOST_OPEN):
+                step = corners[:, -1] - corners[:, -2]
+                end = _reach(ridge, corners[:, -1], step) if np.hypot(*step.T).min() >= SHORTEST else 0
+                if end < CUT:
+                    break
+                corners = np.concatenate([corners, (corners[:, -1] + step * end)[:, None]], axis=1)
+                across, down = (np.concatenate([ruled, np.ones((len(ruled), 1))], axis=1) for ruled in (across, down))
+                if end < 1:
+                    break
+            corners, across, down = corners[:, ::-1], across[:, ::-1], down[:, ::-1]
+        corners, across, down = corners.swapaxes(0, 1)[..., ::-1], down.T, across.T
+    return Lattice(corners, across, down)
+
+
+def _reach(ridge: Ink, starts: np.ndarray, steps: np.ndarray) -> float:
+    """How far most lines go on from their starts (lines, 2), in steps, at most 1."""
+    points = starts[:, None] + steps[:, None] * np.linspace(0.06, 1, 48)[:, None] + MARGIN
+    x, y = np.moveaxis(points.round().astype(int), -1, 0)
+    rows = [(y + off).clip(0, ridge.shape[0] - 1) for off in range(-2, 3)]
+    dark = np.max([ridge[row, x.clip(0, ridge.shape[1] - 1)] for row in rows], axis=0) > MIN_CONTRAST
+    return float(np.quantile(np.cumprod(dark, axis=1).mean(axis=1), 0.25))
 
 
 def _bridged(ink: Ink, length: int) -> Ink:
@@ -165,19 +225,18 @@ def _lattice(parts: Ridges, box: Region) -> Lattice | None:
         return None
     rows, columns = _complete(across, rows), _complete(down, columns)
     corners = find_crossings(rows, columns, across.shape)
-    sides_across, sides_down = _ruled_sides(ridges, corners)
-    n_sides = sides_across[:-1].astype(int) + sides_across[1:] + sides_down[:, :-1] + sides_down[:, 1:]
-    return Lattice(corners + np.array([left, top]) - MARGIN, n_sides)
+    return Lattice(corners + np.array([left, top]) - MARGIN, *_ruled_sides(ridges, corners))
 
 
 def _ruled_lines(ridges: Ridges, rows: Lines, columns: Lines) -> tuple[Lines, Lines]:
     """Without the lines that aren't ruled between the others: a text's, or a column's of digits."""
     while len(rows) >= 2 and len(columns) >= 2:
-        across, down = _ruled_sides(ridges, find_crossings(rows, columns, ridges[0].shape))
+        corners = find_crossings(rows, columns, ridges[0].shape)
+        across, down = (dark > AS_DARK for dark in _ruled_sides(ridges, corners))
         of_rows, of_columns = across.mean(axis=1), down.mean(axis=0)
         for of_lines, along, beside in ((of_rows, across, down), (of_columns, down.T, across.T)):
             for end in (0, -1):  # no cells behind it, but for a head or foot of merged ones
-                if not (beside[end, [0, -1]].all() and along[end].mean() >= WHOLE):
+                if not (beside[end, [0, -1]].any() and along[end].mean() >= WHOLE):
                     of_lines[end] = min(of_lines[end], beside[end].mean())
         if min(of_rows.min(), of_columns.min()) >= RULED:
             break
@@ -209,13 +268,13 @@ def _complete(region: Ink, lines: Lines) -> Lines:
     return np.array(completed)
 
 
-def _ruled_sides(ridges: Ridges, corners: np.ndarray) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which sides of the cells are ruled: those across (rows + 1, columns), and those down (rows, columns + 1)."""
+def _ruled_sides(ridges: Ridges, corners: np.ndarray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """How dark the sides of the cells are: those across (rows + 1, columns), and those down (rows, columns + 1)."""
     return _sides(ridges[0], corners), _sides(ridges[1], corners.swapaxes(0, 1)[..., ::-1]).T
 
 
-def _sides(ridge: Ink, corners: np.ndarray) -> npt.NDArray[np.bool_]:
-    """Which of the sides of cells along the lines across (lines, pieces) are ruled."""
+def _sides(ridge: Ink, corners: np.ndarray) -> npt.NDArray[np.float64]:
+    """How dark the sides of cells along lines across (lines, pieces) are, as a fraction of what most of a line is."""
     part = np.linspace(0.12, 0.88, 24)[:, None]
     points = corners[:, :-1, None] * (1 - part) + corners[:, 1:, None] * part  # (lines, pieces, 24, 2)
     x, y = np.moveaxis(points.round().astype(int), -1, 0)
@@ -224,4 +283,6 @@ def _sides(ridge: Ink, corners: np.ndarray) -> npt.NDArray[np.bool_]:
         inside = ridge[(y + off).clip(0, ridge.shape[0] - 1), x.clip(0, ridge.shape[1] - 1)]
         np.maximum(best, inside, out=best)
     dark = np.quantile(best, 2 * OPEN, axis=-1)
-    return dark > np.maximum(MIN_CONTRAST / 2, AS_DARK * np.median(dark, axis=1, keepdims=True))
+    usual = np.maximum(MIN_CONTRAST, np.median(dark, axis=1, keepdims=True))
+    is_absent = (np.quantile(best, 1 - 2 * OPEN, axis=-1) < 2 * ABSENT * usual) & (usual > CLEAR)
+    return np.where(is_absent, 0, np.maximum(dark / usual, ABSENT))

@@ -17,6 +17,7 @@ from handwriting.pages.ruling import Lattice
 from handwriting.pages.sheet import Sheet
 
 FEWEST_BOXES = 3  # beside a table
+LETTER = 0.4  # of the height of the highest cell on the page
 SOLID = 0.8  # of the rules are lines of tables, if these aren't dashed
 SMALL = 0.3  # of a cell's height: lower marks say nothing
 FEW_SQUARES, MANY_SQUARES = 40, 150  # cells: of fewer, a table is made; of more, squared paper
@@ -32,6 +33,8 @@ class Cell(NamedTuple):
     column: int  # from 0
     box: npt.NDArray[np.float64]  # (4, 2): its corners in the picture, x and y, clockwise from the top left
     ink: Ink  # what is written in it, upright, with a margin: 0 for paper to 1; all 0 in a blank cell
+    rows: int = 1  # that it spans
+    columns: int = 1
 
     @property
     def is_blank(self) -> bool:
@@ -63,8 +66,7 @@ def find_on(page: Sheet) -> list[Table]:
     boxes = [lattice for lattice in lattices if lattice.closed.size == 1]
     if grids and len(boxes) < FEWEST_BOXES:  # letters beside a table
         boxes = []
-    highest = max((_cell_height(lattice) for lattice in grids), default=0)
-    grids = [one for one in grids if one.closed.size >= FEWEST_BOXES or 2 * _cell_height(one) > highest]
+    grids, boxes = _without_letters(grids), _without_letters(boxes)
     found = [(lattice.corners, _read_grid(ink, lattice, back)) for lattice in grids]
     found += [
         (np.concatenate([box.corners for row in rows for box in row]), _read_boxes(ink, rows, back))
@@ -77,6 +79,12 @@ def find_on(page: Sheet) -> list[Table]:
 
 def _n_lines(lattices: list[Lattice]) -> int:
     return sum(sum(one.corners.shape[:2]) for one in lattices if one.closed.size > 1)
+
+
+def _without_letters(lattices: list[Lattice]) -> list[Lattice]:
+    """Without those whose cells are much lower than others'."""
+    highest = max(map(_cell_height, lattices), default=0)
+    return [one for one in lattices if _cell_height(one) >= LETTER * highest]
 
 
 def _cell_height(lattice: Lattice) -> float:
@@ -120,17 +128,22 @@ def _contains(outer: Lattice, inner: Lattice) -> bool:
 
 def _read_grid(ink: Ink, lattice: Lattice, back: perspective.Matrix) -> Table:
     corners = perspective.transform(back, lattice.corners)
-    rows, columns = lattice.closed.shape
-    inks = erase.cell_inks(ink, corners)
-    cells = [
-        Cell(row, column, _box(corners, row, column), inks[row][column])
-        for row, column in np.argwhere(lattice.closed).tolist()
-    ]
+    merged = lattice.merged
+    cells = []
+    for number, one in enumerate(erase.cell_inks(ink, corners, merged)):
+        down, across = np.nonzero(merged == number)
+        if lattice.closed[down, across].any():
+            place = int(down[0]), int(across[0])
+            spans = int(np.ptp(down)) + 1, int(np.ptp(across)) + 1
+            cells.append(Cell(*place, _box(corners, *place, *spans), one, *spans))
+    rows, columns = merged.shape
     return Table(rows, columns, cells)
 
 
-def _box(corners: np.ndarray, row: int, column: int) -> np.ndarray:
-    return np.stack([corners[row + down, column + right] for down, right in ((0, 0), (0, 1), (1, 1), (1, 0))])
+def _box(corners: np.ndarray, row: int, column: int, rows: int = 1, columns: int = 1) -> np.ndarray:
+    return np.stack(
+        [corners[row + down, column + right] for down, right in ((0, 0), (0, columns), (rows, columns), (rows, 0))]
+    )
 
 
 def _box_rows(boxes: list[Lattice]) -> list[list[Lattice]]:
@@ -150,5 +163,7 @@ def _read_boxes(ink: Ink, rows: list[list[Lattice]], back: perspective.Matrix) -
     for row, boxes in enumerate(rows):
         for column, box in enumerate(boxes):
             corners = perspective.transform(back, box.corners)
-            cells.append(Cell(row, column, _box(corners, 0, 0), erase.cell_inks(ink, corners)[0][0]))
+            cells.append(
+                Cell(row, column, _box(corners, 0, 0), erase.cell_inks(ink, corners, np.zeros((1, 1), int))[0])
+            )
     return Table(len(rows), max(map(len, rows)), cells)
