@@ -1,6 +1,6 @@
 """Print hashes of two training steps on the sample, and of the evaluation and prediction with what they trained.
 
-python -m benchmarks.cpu_probe: a JSON object {name: hash}. verify_cpu.py runs it on several CPUs.
+python -m benchmarks.shared.cpu_probe: a JSON object {name: hash}. verify_cpu.py runs it on several CPUs.
 """
 
 import hashlib

@@ -182,7 +182,7 @@ def calibrated_accuracy(runs: pd.DataFrame | None = None) -> str:
     header = [
         "preset",
         "seed",
-        "printed error rate (95 % interval)",
+        "reported error rate (95 % interval)",
         "error rate on unseen digits",
         "errors",
         "errors on unseen digits",
@@ -309,7 +309,7 @@ def writers(table: pd.DataFrame | None = None) -> str:
     learned = table[table["own_weight"] > 0]
     rows = [[str(row.seed), *_printed_and_actual(row)] for row in learned.itertuples()]
     rows.append(["all", *_printed_and_actual(learned.sum(numeric_only=True))])
-    return markdown(["seed", "printed for the others", "printed error rate", "never seen", "error rate"], rows)
+    return markdown(["seed", "reported, other writers", "reported error rate", "unseen writers", "error rate"], rows)
 
 
 def _printed_and_actual(row: pd.Series) -> list[str]:
