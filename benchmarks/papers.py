@@ -51,7 +51,7 @@ def main() -> None:
         total: Counter = Counter()
         for seed in seeds:
             member = seed % len(members)
-            held_out = dataset.held_out_rows(labelled, member)
+            held_out = labelled.folds == splits.held_out_fold(labelled, member)
             hands = [forms.from_images(labelled.subset(held_out & ~labelled.is_own))]
             picture, answer, *_ = (papers if kind in papers.KINDS else odd_pages).draw(kind, hands, seed)
             before = time.process_time()

@@ -98,7 +98,7 @@ def _members(recipe: Recipe, members: int) -> Recipe:
 def _evaluate(model: bytes, labelled: Labelled, member: int) -> tuple[float, int]:
     """Log loss and errors of a saved model on the fold that the member holds out."""
     network = models.load(model)
-    held_out = splits.held_out_rows(labelled, member)
+    held_out = labelled.folds == splits.held_out_fold(labelled, member)
     labels = labelled.labels[held_out]
     probabilities = ensemble.predict_proba(network, labelled.images[held_out])
     of_label = np.maximum(probabilities[np.arange(len(labels)), labels], SMALLEST_PROBABILITY)
