@@ -21,7 +21,7 @@ from benchmarks.drawn.answers import Cell, Place
 from benchmarks.shared import harness
 from handwriting.pages import reading, report
 from handwriting.pages.picture import Picture
-from stages.digits.base import dataset, params, splits
+from stages.digits.base import dataset, errors, params, splits
 from stages.digits.base.errors import InputError
 from stages.digits.prediction import ensemble
 
