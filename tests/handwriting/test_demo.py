@@ -142,7 +142,9 @@ def test_a_thousand_digits_get_the_ensembles_probabilities_to_the_bit(labelled, 
     random = np.random.default_rng(0)
     for _ in range(2):
         images = np.stack([scan.normalise(strokes.draw(digit, 60, 0.1, random)) for digit in [*range(10)] * 50])
-        board = np.pad(images, ((0, 0), (4, 4), (4, 4))).reshape(20, 25, 36, 36).swapaxes(1, 2).reshape(720, 900)
+        lines = np.pad(images, ((0, 0), (4, 4), (4, 4))).reshape(20, 25, 36, 36).swapaxes(1, 2).reshape(20, 36, 900)
+        # Staggered: digits exactly below each other may be taken for a dashed rule.
+        board = np.concatenate([np.pad(line, ((0, 0), (n % 3 * 9, 18 - n % 3 * 9))) for n, line in enumerate(lines)])
         digits = demo.answer(png(255 - board), members, labelled, CLASSES)["digits"]
         seen = np.array([digit["seen"] for digit in digits], dtype=np.uint8)
         shown = np.array([[value for _, value in digit["probabilities"]] for digit in digits])
