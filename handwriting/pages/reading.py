@@ -55,18 +55,22 @@ def read(picture: Picture, members: list[keras.Model], reference: Labelled, *, m
         return read(np.ascontiguousarray(np.rot90(picture, turns)), members, reference, may_turn=False)
     if not tables:
         digits = _choose(candidates[0], ensemble.average(candidates[0].images, members))
-        return Page(picture, [], _doubt_all(doubt_strange(digits, reference)))
+        return Page(picture, [], doubt_all(doubt_strange(digits, reference)))
     digits_of = [
-        _doubt_all(doubt(digits, _is_print(digits, one)))
+        doubt_all(doubt(digits, _is_print(digits, one)))
         for one, digits in zip(tables, (_read_cells(found, members) for found in candidates), strict=True)
     ]
     return Page(picture, list(zip(tables, digits_of, strict=True)), _concatenate(digits_of))
 
 
-def _doubt_all(digits: Digits) -> Digits:
-    """The digits; none is sure where most aren't: that may be print, a barcode, or the wrong way up."""
-    is_sure = digits.probabilities.max(axis=1) >= SURE
-    return doubt(digits, np.full(len(is_sure), len(is_sure) > FEW and is_sure.mean() < 0.5))
+def doubt_all(digits: Digits) -> Digits:
+    """The digits; none is sure where most aren't: that may be print, or a page on its head. Nor are bars: many ones."""
+    is_sure, is_one = digits.probabilities.max(axis=1) >= SURE, digits.probabilities.argmax(axis=1) == 1
+    if len(is_sure) <= FEW:
+        return digits
+    if is_sure.mean() < 0.5:
+        return doubt(digits, np.ones(len(is_sure), dtype=bool))
+    return doubt(digits, is_one & (is_one.mean() > 0.5))
 
 
 def _is_print(digits: Digits, one: Table) -> npt.NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import numpy as np
 from handwriting.pages import reading
 from handwriting.pages.reading import SURE, Digits, Page
 from handwriting.pages.segment import Boxes
-from handwriting.pages.table import Cell
+from handwriting.pages.table import Cell, Table
 
 ALTERNATIVES = 2  # named beside an unsure prediction
 ABOVE = 0.5  # of a number's height, above it
@@ -138,7 +138,12 @@ def describe(one: Reading, classes: Sequence[str]) -> dict:
     result: dict = {"image": one.name}
     if page.tables:
         result["tables"] = [
-            {"rows": one_table.rows, "columns": one_table.columns, "cells": len(one_table.cells)}
+            {
+                "rows": one_table.rows,
+                "columns": one_table.columns,
+                "cells": len(one_table.cells),
+                "merged": _merged(one_table),
+            }
             for one_table, _ in page.tables
         ]
     result["digits"] = [
@@ -153,6 +158,15 @@ def describe(one: Reading, classes: Sequence[str]) -> dict:
         for place, box, row in zip(places, page.digits.boxes, page.digits.probabilities, strict=True)
     ]
     return result
+
+
+def _merged(one: Table) -> list[dict]:
+    """The first row and column of each cell that spans several, from 1, and how many of each."""
+    return [
+        {"row": cell.row + 1, "column": cell.column + 1, "rows": cell.rows, "columns": cell.columns}
+        for cell in one.cells
+        if cell.rows * cell.columns > 1
+    ]
 
 
 def draw(one: Reading, classes: Sequence[str], path: Path) -> None:

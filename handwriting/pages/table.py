@@ -67,6 +67,8 @@ def find_on(page: Sheet) -> list[Table]:
     if grids and len(boxes) < FEWEST_BOXES:  # letters beside a table
         boxes = []
     grids, boxes = _without_letters(grids), _without_letters(boxes)
+    if len(boxes) < FEWEST_BOXES and _count_inside(boxes, page.marks) < len(page.marks) / 2:
+        boxes = []
     found = [(lattice.corners, _read_grid(ink, lattice, back)) for lattice in grids]
     found += [
         (np.concatenate([box.corners for row in rows for box in row]), _read_boxes(ink, rows, back))
@@ -79,6 +81,12 @@ def find_on(page: Sheet) -> list[Table]:
 
 def _n_lines(lattices: list[Lattice]) -> int:
     return sum(sum(one.corners.shape[:2]) for one in lattices if one.closed.size > 1)
+
+
+def _count_inside(lattices: list[Lattice], marks: list[Mark]) -> int:
+    middles = np.array([((mark.left + mark.right) / 2, (mark.top + mark.bottom) / 2) for mark in marks]).reshape(-1, 2)
+    corners = [lattice.corners.reshape(-1, 2) for lattice in lattices]
+    return sum(int(((one.min(axis=0) < middles) & (middles < one.max(axis=0))).all(axis=1).sum()) for one in corners)
 
 
 def _without_letters(lattices: list[Lattice]) -> list[Lattice]:

@@ -77,7 +77,7 @@ def test_json_has_the_row_and_column_of_each_digit(form):
     found = json.loads(
         json.dumps(report.describe(report.Reading("form", reading.read(form.picture, [0], None)), CLASSES))
     )
-    assert found["tables"] == [{"rows": 4, "columns": 5, "cells": 20}]
+    assert found["tables"] == [{"rows": 4, "columns": 5, "cells": 20, "merged": []}]
     places = [(row + 1, column + 1) for row in range(4) for column in range(5) if form.texts[row][column]]
     assert [(digit["row"], digit["column"]) for digit in found["digits"]] == places
     assert all(0 <= edge <= 1 for digit in found["digits"] for edge in digit["box"])
@@ -162,3 +162,29 @@ def test_lines_of_writing_are_printed_as_they_stand_on_the_paper(lines):
         "  777  7",
         "  77  7",
     ]
+
+
+def test_a_page_is_unsure_where_most_of_its_digits_are():
+    probabilities = np.full((12, 10), 0.3 / 9)
+    probabilities[:, 3] = 0.7
+    probabilities[:5] = np.eye(10)[3]
+    digits = reading.Digits(np.zeros((12, 4), int), np.zeros((12, 28, 28), np.uint8), probabilities, np.zeros(12, int))
+    assert (reading.doubt_all(digits).probabilities.max(axis=1) < reading.SURE).all()
+    few = digits.take(np.arange(5))
+    assert (reading.doubt_all(few).probabilities.max(axis=1) >= reading.SURE).all()
+
+
+def test_a_barcodes_bars_are_no_sure_ones():
+    probabilities = np.eye(10)[[1] * 12 + [4] * 8]
+    digits = reading.Digits(np.zeros((20, 4), int), np.zeros((20, 28, 28), np.uint8), probabilities, np.zeros(20, int))
+    is_sure = reading.doubt_all(digits).probabilities.max(axis=1) >= reading.SURE
+    assert is_sure.tolist() == [False] * 12 + [True] * 8
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_plain_page_is_read_whatever_way_it_was_scanned(lines, turns, monkeypatch):
+    monkeypatch.setattr(ensemble, "predict_proba", lambda _, images: average(images))
+    rows = [np.hstack([lines.page.picture] * 2)]
+    picture = np.ascontiguousarray(np.rot90(rows[0], turns))
+    assert len(reading.read(picture, [], None).digits.images) == 14
+    assert np.array_equal(reading.read(picture, [], None).picture, rows[0])

@@ -137,3 +137,60 @@ def test_an_empty_table_is_none():
 
 def test_noise_holds_no_table():
     assert table.find_tables(random().integers(0, 256, (300, 400), dtype=np.uint8)) == []
+
+
+def digits_on(picture: np.ndarray, *middles: tuple[int, int]) -> np.ndarray:
+    """The picture with a 3, 44 pixels high, around each (x, y), in place."""
+    ink = strokes.draw(3, 44, 0.1, random())
+    for x, y in middles:
+        part = picture[y - ink.shape[0] // 2 :, x - ink.shape[1] // 2 :][: ink.shape[0], : ink.shape[1]]
+        part[:] = np.minimum(part, 235 - 190 * ink)
+    return picture
+
+
+MIDDLES = [(90 + 80 * column, 90 + 80 * row) for row in range(4) for column in range(5)]
+
+
+def grid(dash: int = 1, gap: int = 0, thickness: int = 2) -> np.ndarray:
+    """A table of 4 × 5 cells of 80 pixels; its lines are full or dashed."""
+    picture = np.full((420, 500), 235, np.uint8)
+    for position in range(0, 401, dash + gap):
+        for line in range(6):
+            picture[50 + position :, 50 + 80 * line :][: dash if position < 320 else 0, :thickness] = 50
+            if line < 5:
+                picture[50 + 80 * line :, 50 + position :][:thickness, :dash] = 50
+    return picture
+
+
+@pytest.mark.parametrize(("dash", "gap"), [(1, 0), (12, 6), (2, 4), (8, 8)], ids=["full", "dashed", "dotted", "even"])
+def test_a_dashed_or_dotted_table_is_found(dash, gap):
+    [found] = table.find_tables(digits_on(grid(dash, gap), *MIDDLES[:12], *MIDDLES[14:]))
+    assert (found.rows, found.columns) == (4, 5)
+    assert [cell.is_blank for cell in found.cells] == [place in (12, 13) for place in range(20)]
+
+
+def test_merged_cells_are_one_cell_with_its_first_row_and_column():
+    picture = grid()
+    picture[53:130, 135:445] = 235  # the head, but for its first cell
+    [found] = table.find_tables(digits_on(picture, *MIDDLES[5:], (250, 90)))
+    assert (found.rows, found.columns, len(found.cells)) == (4, 5, 17)
+    head = found.cells[1]
+    assert (head.row, head.column, head.rows, head.columns) == (0, 1, 1, 4)
+    assert not head.is_blank
+    assert head.box[1, 0] - head.box[0, 0] == pytest.approx(320, abs=4)
+
+
+@pytest.mark.parametrize("width", [420, 425])
+def test_cells_that_the_pictures_edge_cuts_off_are_kept(width):
+    [found] = table.find_tables(digits_on(grid(), *MIDDLES)[:, :width])
+    assert (found.rows, found.columns) == (4, 5)
+
+
+def test_squared_paper_is_no_table():
+    picture = np.full((600, 800), 235, np.uint8)
+    for position in range(10, 800, 30):
+        picture[position : position + 2] = picture[:, position : position + 2] = 170
+    assert (
+        table.find_tables(digits_on(picture, *((100 + 47 * x, 150 + 101 * y) for x in range(8) for y in range(4))))
+        == []
+    )
