@@ -15,9 +15,9 @@ from handwriting.pages.lines import MIN_CONTRAST, measure_ridge
 
 PIECE = 1 / 70  # of the longer side: what is bridged, between dashes
 SHORTEST = 14  # pixels of that
-NOISE_LEVELS = 4  # standard deviations of the paper that a rule must exceed
+NOISE_LEVELS = 2.5  # standard deviations of the paper that a rule must exceed
 SLENDER = 30  # times as long as thick
-THINNEST = 3  # pixels, with blur
+THINNEST = 2  # pixels, with blur
 LONG = 0.12  # of the longer side
 REACHES = (3, 6)  # pixels from a rule to the paper beside it: it is at most that thick
 INKED = 0.8  # of its length, if dots are blurred by 7 pixels
@@ -27,6 +27,9 @@ REACH = 8  # pixels from the middle of a rule to the paper beside it
 EDGE = 0.3  # of a rule's darkness: its edge
 MIN_INK = 0.15  # of the paper's brightness, of a stroke that crosses a rule
 DARKER = 1.6  # times as dark as the rule: a stroke on it
+
+
+Mask = npt.NDArray[np.uint8]  # (height, width), 0 or 1
 
 
 class Rule(NamedTuple):
@@ -57,7 +60,12 @@ def find(ink: Ink) -> Iterator[Rule]:
     dark = (ridge > max(NOISE_LEVELS * noise(ridge), MIN_CONTRAST)).astype(np.uint8)
     thick = cv2.dilate(dark, np.ones((3, 1), np.uint8))
     bridged = cv2.morphologyEx(thick, cv2.MORPH_CLOSE, np.ones((1, length), np.uint8))
-    pieces = cv2.morphologyEx(bridged, cv2.MORPH_OPEN, np.ones((1, 2 * length), np.uint8))
+    yield from _trace(ink, thick, bridged, length, 2 * length)
+
+
+def _trace(ink: Ink, thick: Mask, bridged: Mask, gap: int, length: int) -> Iterator[Rule]:
+    """The rules of which there are pieces of that length; where strokes link rules, longer pieces tell them apart."""
+    pieces = cv2.morphologyEx(bridged, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(pieces, connectivity=8)
     for number, (left, top, width, height, _) in enumerate(boxes.tolist()):
         if number == 0 or width < LONG * max(ink.shape):
@@ -67,20 +75,27 @@ def find(ink: Ink) -> Iterator[Rule]:
         rows, columns = np.arange(height)[:, None], np.arange(width)
         middles = (own * rows).sum(axis=0) / own.sum(axis=0).clip(1)
         bent = np.polynomial.Polynomial.fit(columns, middles, 3)(columns)
-        inked = thick[box][np.round(bent).astype(int).clip(0, height - 1), columns]
-        rule = _measure(ink, left, top + np.round(middles).astype(np.int64), length)
+        if np.abs(middles - bent).mean() > WAVERS:
+            if width > 2 * length:
+                part = np.zeros_like(bridged)
+                part[box] = own
+                yield from _trace(ink, thick, part, gap, 2 * length)
+            continue
+        inked = thick[box][np.round(bent).astype(int).clip(0, height - 1), columns].mean()
+        rule = _measure(ink, left, top + np.round(middles).astype(np.int64), gap)
         thickness = rule.last - rule.first
         needed = SPACED if width > VERY_LONG * max(ink.shape) else INKED
-        is_straight = inked.mean() >= needed and np.abs(middles - bent).mean() <= WAVERS
-        if is_straight and thickness <= REACH and width >= SLENDER * max(THINNEST, thickness):
+        if inked >= needed and thickness <= REACH and width >= SLENDER * max(THINNEST, thickness):
             yield rule
 
 
 def _measure(ink: Ink, start: int, middles: npt.NDArray[np.int64], length: int) -> Rule:
     """The rule with these middles, whose dots and dashes are less than `length` apart."""
     strip = _strip(ink, start, middles)
-    bridged = cv2.morphologyEx(ink[strip], cv2.MORPH_CLOSE, np.ones((1, length), np.uint8))
-    dark = np.median(bridged, axis=1)
+    dark = np.median(ink[strip], axis=1)
+    bridged = np.median(cv2.morphologyEx(ink[strip], cv2.MORPH_CLOSE, np.ones((1, length), np.uint8)), axis=1)
+    if dark.max() < bridged.max() / 2:  # dots or dashes
+        dark = bridged
     peak = REACH - 3 + int(dark[REACH - 3 : REACH + 4].argmax())
     beside = np.flatnonzero(dark <= EDGE * dark[peak])
     first = max((int(row) + 1 for row in beside if row < peak), default=0)

@@ -18,6 +18,7 @@ MIN_CONTRAST = 0.08  # of the paper's brightness: what differs less is no ink
 SOLID = 0.3  # of a mark's longer side: half the thickness of what is no stroke
 LARGE = 0.2  # of the page: what is as large and reaches its rim is no digit
 TICK = 0.55  # of most marks' height: what touches a rule and is lower is part of it
+THIN_TICK = 0.8  # the same of upright strokes
 BRIDGE = 1 / 50  # of its longer side: the gaps between dashes
 FEWEST = 2  # rules by which a page is set straight
 
@@ -75,7 +76,11 @@ def _find_marks(written: Ink, band: npt.NDArray[np.bool_], shown: npt.NDArray[np
     ] or found
     height = marks.typical_height(digits)
     at_rule = set(labels[cv2.dilate(band.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0].tolist())
-    return labels, [mark for mark in digits if mark.parts[0] not in at_rule or mark.height > TICK * height]
+    return labels, [
+        mark
+        for mark in digits
+        if mark.parts[0] not in at_rule or mark.height > (TICK if mark.width > mark.height / 4 else THIN_TICK) * height
+    ]
 
 
 def _bright(part: Ink) -> Picture:
