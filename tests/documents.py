@@ -327,7 +327,7 @@ def workers(folder: Path) -> list[psutil.Process]:
 INSTEAD = {r"python3 -m venv \.venv": set_up}
 FIRST = {  # what the reader has or does before
     r"python -m handwriting\.predict scans .*": bring_pile,
-    r"python -m handwriting\.predict .*--csv .*": bring_form,
+    r"python -m handwriting\.predict form\.png": bring_form,
     r"python -m handwriting\.predict .*": bring_pictures,
     r"python -m handwriting\.collect .*\.jpg": bring_filled_form,
     r"dvc import .*": bring_hands,
