@@ -6,7 +6,7 @@ python -m benchmarks.writers data/digit-recognizer.zip data/own [--held-back | -
 default with digits of two thirds of the writers, and compares the errors that it prints, out of fold, with those on the
 third that it never saw: each writer is held back once, by one of three seeds. Then it trains without any writer.
 `--curve` trains one network per point, as the preset quick does, on some digits of some writers, and counts the errors
-on three others, twice.
+on three others.
 Writes results/writers.csv, writers_confidence.csv, writers_curve.csv, and a picture of each of the last two.
 """
 
@@ -35,7 +35,7 @@ WRITERS, CONFIDENCE = harness.RESULTS / "writers.csv", harness.RESULTS / "writer
 CURVE = harness.RESULTS / "writers_curve.csv"
 PARTS = 3  # of the writers, each held back by the seed of its number
 COUNTS, FEW = (1, 2, 4, 8), 50  # writers that are learned from, and digits of each if not all
-TEST_WRITERS, TESTS = 3, 2  # writers that are never seen, and how often there are other ones
+TEST_WRITERS = 3  # that are never seen
 MIN_BIN = 10  # digits of a bin of confidence that is drawn
 
 
@@ -90,10 +90,10 @@ def hold_back(labelled: Labelled, digits: OwnDigits, recipe: Recipe, weight: int
     harness.upsert(CONFIDENCE, confidence(read, unseen, key), [*key, "bin"])
 
 
-def curve_point(labelled: Labelled, digits: OwnDigits, recipe: Recipe, part: int, count: int, each: int | None) -> None:
+def curve_point(labelled: Labelled, digits: OwnDigits, recipe: Recipe, count: int, each: int | None) -> None:
     """One network that learns from `each` digits (None: all) of `count` writers: its errors on three others."""
     names = np.random.default_rng(0).permutation(np.unique(digits.writers[~digits.are_printed]))
-    test, others = np.split(np.roll(names, -TEST_WRITERS * part), [TEST_WRITERS])
+    test, others = np.split(names, [TEST_WRITERS])
     rows = [np.flatnonzero(digits.writers == name) for name in others[:count]]
     if each:
         rows = [stratified(one, digits.labels[one], each)[0] for one in rows]
@@ -107,7 +107,6 @@ def curve_point(labelled: Labelled, digits: OwnDigits, recipe: Recipe, part: int
         for one in (unseen, held_out)
     ]
     row = {
-        "part": part,
         "writers": count,
         "each": each or "all",
         "own_digits": len(learned.labels),
@@ -118,7 +117,7 @@ def curve_point(labelled: Labelled, digits: OwnDigits, recipe: Recipe, part: int
         "commit": harness.commit(harness.ROOT),
     }
     print(row, flush=True)
-    harness.upsert(CURVE, [row | harness.machine()], ["part", "writers", "each"])
+    harness.upsert(CURVE, [row | harness.machine()], ["writers", "each"])
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -191,9 +190,8 @@ def main() -> None:
     if arguments.curve or everything:
         labelled = Labelled(*table, splits.assign_folds(table.labels, FOLDS, seed=1))
         quick = recipe.model_copy(update=QUICK)
-        for part in range(TESTS):
-            for count, each in [(0, None), *((count, each) for count in COUNTS for each in (FEW, None))]:
-                curve_point(labelled, digits, quick, part, count, each)
+        for count, each in [(0, None), *((count, each) for count in COUNTS for each in (FEW, None))]:
+            curve_point(labelled, digits, quick, count, each)
         drawing.save(draw(pd.read_csv(CURVE)), harness.RESULTS / "writers_curve.png")
 
 
