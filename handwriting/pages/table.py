@@ -21,6 +21,7 @@ LETTER = 0.4  # of the height of the highest cell on the page
 SOLID = 0.8  # of the rules are lines of tables, if these aren't dashed
 SMALL = 0.3  # of a cell's height: lower marks say nothing
 FEW_SQUARES, MANY_SQUARES = 40, 150  # cells: of fewer, a table is made; of more, squared paper
+MANY_RULES = 12  # across, and as many down
 SPARSE = 0.5  # of squared paper's squares are written in
 OVER_LINES = 0.25  # of the marks lie over lines
 SAME_ROW = 0.5  # of a box's height that two boxes of a row share
@@ -61,6 +62,8 @@ def find_on(page: Sheet) -> list[Table]:
         bridged = _outermost(ruling.find_lattices(page.straight, page.bridge))
         lattices = bridged if _n_lines(lattices) < _n_lines(bridged) <= sum(page.rules) + 2 else lattices
     lattices = [lattice for lattice in lattices if not _is_squared_paper(lattice, page.marks)]
+    if min(page.rules) >= MANY_RULES and _count_inside(lattices, page.marks) < len(page.marks) / 2:
+        return []  # squared paper, a part of which looks like a table
     ink, back = page.ink, page.back
     grids = [lattice for lattice in lattices if lattice.closed.size > 1]
     boxes = [lattice for lattice in lattices if lattice.closed.size == 1]
