@@ -11,7 +11,6 @@ SHELL := bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)# DVC runs the `python` that is first on PATH
 unexport PYTHONDONTWRITEBYTECODE# which containers set: each command would compile DVC and TensorFlow again
 READY := .venv/ready
-INSTALL := bash setup.sh
 COG := cog -I . -p "from benchmarks.shared import tables" -P
 DEAL := --numprocesses auto --no-loadscope-reorder# to the workers as tests/conftest.py says
 GENERATED := README.md docs/comparison.md docs/handwriting.md docs/model_card.md docs/reliability.md
@@ -76,10 +75,10 @@ $(READY): requirements.txt
 	@python='$(PYTHON)'; "$$python" -c '$(SUPPORTED)' 2>/dev/null || \
 	  { echo "found $$("$$python" --version 2>&1), expected Python 3.11, 3.12 or 3.13: make PYTHON=python3.12" >&2; exit 1; }; \
 	echo "setting up .venv (only once) with $$python: about 2 GB, a minute"; \
-	$(INSTALL) "$$python" $<
+	bash setup.sh "$$python" $<
 	@.venv/bin/python -c 'import stages.digits.model.backend' </dev/null >/dev/null 2>&1 &
 	@touch $@
 
 .venv/search: requirements-search.txt $(READY)
-	@$(INSTALL) "$$(readlink -f .venv/bin/python)" requirements.txt $<
+	@bash setup.sh "$$(readlink -f .venv/bin/python)" requirements.txt $<
 	@touch $@

@@ -155,7 +155,7 @@ def test_with_a_certificate_that_nobody_knows_one_line_names_the_remedy(folder, 
 @pytest.mark.parametrize("environment", [{}, {"UV_DEFAULT_INDEX": DEAD_INDEX}], ids=["uv", "pip"])
 def test_a_package_that_an_interruption_left_half_copied_is_installed_again(folder, server, venv, environment):
     shutil.copytree(venv, folder / ".venv", symlinks=True)
-    environment |= {"PIP_INDEX_URL": f"http://127.0.0.1:{server.server_port}/simple"}
+    environment = environment | {"PIP_INDEX_URL": f"http://127.0.0.1:{server.server_port}/simple"}
     assert make(folder, **environment)[0] == 0
     (module,) = (folder / ".venv/lib").glob("python*/site-packages/first.py")
     module.unlink()
