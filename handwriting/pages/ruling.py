@@ -31,6 +31,7 @@ CLEAR = 0.12  # of the paper's brightness: a fainter line may be lost in places
 WHOLE = 0.8  # of the cells along an edge have three sides or four
 CUT = 0.4  # of a cell, at least, lies behind the last line that is seen
 MOST_OPEN = 12  # cells that are added at an edge
+STRAY, REGULAR = 0.12, 4  # of a cell, by which those of a regular ruling differ; its lines, at least
 CLOSE = 4  # pixels between the parts of a table
 
 Region = tuple[int, int, int, int]  # left, top, right and bottom
@@ -223,7 +224,7 @@ def _lattice(parts: Ridges, box: Region) -> Lattice | None:
     rows, columns = _ruled_lines(ridges, rows, columns)
     if len(rows) < 2 or len(columns) < 2:
         return None
-    rows, columns = _complete(across, rows), _complete(down, columns)
+    rows, columns = (_complete(part, _without_strays(lines)) for part, lines in ((across, rows), (down, columns)))
     corners = find_crossings(rows, columns, across.shape)
     return Lattice(corners + np.array([left, top]) - MARGIN, *_ruled_sides(ridges, corners))
 
@@ -245,6 +246,17 @@ def _ruled_lines(ridges: Ridges, rows: Lines, columns: Lines) -> tuple[Lines, Li
         else:
             columns = np.delete(columns, of_columns.argmin(), axis=0)
     return rows, columns
+
+
+def _without_strays(lines: Lines) -> Lines:
+    """Without what halves a cell of a regular ruling: a stroke as high as the cell."""
+    gaps = np.diff(lines.mean(axis=1))
+    unit = np.median(gaps)
+    pairs = gaps[:-1] + gaps[1:]
+    strays = 1 + np.flatnonzero((np.abs(pairs / unit - 1) < STRAY) & (np.maximum(gaps[:-1], gaps[1:]) < 0.8 * unit))
+    kept = np.delete(lines, strays, axis=0)
+    is_regular = len(kept) > REGULAR and (np.abs(np.diff(kept.mean(axis=1)) / unit - 1) < STRAY).all()
+    return kept if is_regular else lines
 
 
 def _complete(region: Ink, lines: Lines) -> Lines:

@@ -194,3 +194,12 @@ def test_squared_paper_is_no_table():
         table.find_tables(digits_on(picture, *((100 + 47 * x, 150 + 101 * y) for x in range(8) for y in range(4))))
         == []
     )
+
+
+def test_a_stroke_as_high_as_its_box_is_no_line():
+    picture = np.full((120, 620), 235, np.uint8)
+    for left in range(20, 540, 60):
+        cv2.rectangle(picture, (left, 30), (left + 60, 90), 50, 2)
+        cv2.line(picture, (left + 34, 31 if left == 200 else 45), (left + 34, 89 if left == 200 else 78), 60, 3)
+    [found] = table.find_tables(picture)
+    assert (found.rows, found.columns) == (1, 9)
