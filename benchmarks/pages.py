@@ -26,7 +26,7 @@ from handwriting.piles import pile
 from stages.digits.base import errors, params
 from stages.digits.prediction import ensemble
 
-PAGES = 200
+PAGES = 40
 SEED = 7000
 ROWS, COLUMNS = 20, 12
 
