@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from benchmarks.drawn import forms, strokes
 from handwriting.pages import scan, table
+from handwriting.pages.ruling import Lattice
 
 
 def random(seed: int = 0) -> np.random.Generator:
@@ -203,3 +204,13 @@ def test_a_stroke_as_high_as_its_box_is_no_line():
         cv2.line(picture, (left + 34, 31 if left == 200 else 45), (left + 34, 89 if left == 200 else 78), 60, 3)
     [found] = table.find_tables(picture)
     assert (found.rows, found.columns) == (1, 9)
+
+
+@pytest.mark.parametrize(("lower", "rows"), [(4.9, 1), (5.1, 2)])
+def test_boxes_that_share_half_their_height_are_a_row(lower, rows):
+    """The second of two boxes, 10 pixels high, lies that much lower."""
+    boxes = [
+        Lattice(np.array([[(x, y), (x + 10, y)], [(x, y + 10), (x + 10, y + 10)]]), np.ones((2, 1)), np.ones((1, 2)))
+        for x, y in ((0.0, 0.0), (20.0, lower))
+    ]
+    assert len(table._box_rows(boxes)) == rows
