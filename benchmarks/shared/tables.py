@@ -275,17 +275,6 @@ def odd_pages(table: pd.DataFrame | None = None) -> str:
     return markdown(["page", "pages", "digits", "wrong or missing", "sure and wrong"], rows)
 
 
-def pages() -> str:
-    """How fast a pile is read, by the number of cores."""
-    table = results("pages")
-    rows = [
-        [str(row.cores), f"{row.pages_per_minute:.0f}", f"{row.pages_per_minute / table['pages_per_minute'][0]:.2f}",
-         f"{row.cpu_seconds_per_page:.2f}", f"{row.peak_mib:,}"]
-        for row in table.itertuples()
-    ]  # fmt: skip
-    return markdown(["cores", "pages a minute", "times as fast as one", "CPU s a page", "memory (MiB)"], rows)
-
-
 def page_steps() -> str:
     """Where the time of a page goes."""
     rows = [[row.step, f"{row.cpu_seconds_per_page:.2f}"] for row in results("page_steps").itertuples()]
