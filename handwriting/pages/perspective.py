@@ -16,11 +16,11 @@ Matrix = npt.NDArray[np.float64]  # (3, 3), pixels (x, y, 1) to pixels
 Segments = npt.NDArray[np.float64]  # (n, 4): x, y of both ends
 
 
-def find(picture: Picture) -> tuple[Matrix, tuple[int, int]]:
-    """The perspective that sets rulings straight, and the width and height of what it leads to."""
-    height, width = picture.shape
+def find(segments: Segments, shape: tuple[int, ...]) -> tuple[Matrix, tuple[int, int]]:
+    """The perspective that sets a picture's rulings straight, and the width and height of what it leads to."""
+    height, width = shape
     scale = max(height, width)
-    segments = (_segments(picture) - np.array([width, height] * 2) / 2) / scale
+    segments = (segments - np.array([width, height] * 2) / 2) / scale
     to_unit = np.array([[1 / scale, 0, -width / 2 / scale], [0, 1 / scale, -height / 2 / scale], [0, 0, 1]])
     straight = _straighten(segments) @ to_unit if len(segments) else to_unit
     corners = transform(straight, np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=float))
@@ -38,7 +38,8 @@ def transform(matrix: Matrix, points: np.ndarray) -> np.ndarray:
     return mapped[..., :2] / mapped[..., 2:]
 
 
-def _segments(picture: Picture) -> Segments:
+def find_segments(picture: Picture) -> Segments:
+    """The straight edges of rulings and strokes."""
     found = cv2.createLineSegmentDetector().detect(picture)[0]
     segments = np.zeros((0, 4)) if found is None else found.reshape(-1, 4).astype(float)
     return segments[_lengths(segments) >= SHORTEST * max(picture.shape)]

@@ -19,6 +19,7 @@ MOSTLY = 0.8  # of a table's cells hold one digit: then a further one is likelie
 APART = 0.75  # of the digits' height: a wider gap lies between two numbers
 PRINT = 0.66  # of the height of most cells' ink
 FEW = 8  # digits say nothing about a page
+FEWEST_RULES = 3  # of a table, across and down
 TURN_SAMPLE = 40  # digits by which a page's orientation is told
 TURN_LEAST = 8
 TURN_GAIN = 0.12  # of the mean log probability, by which they must be likelier turned
@@ -55,6 +56,8 @@ def read(picture: Picture, members: list[keras.Model], reference: Labelled, *, m
         return read(np.ascontiguousarray(np.rot90(picture, turns)), members, reference, may_turn=False)
     if not tables:
         digits = _choose(candidates[0], ensemble.average(candidates[0].images, members))
+        if FEWEST_RULES <= min(page.rules) < table.MANY_RULES:  # a table that wasn't found: its digits have no places
+            return Page(picture, [], doubt(digits, np.ones(len(digits.images), dtype=bool)))
         return Page(picture, [], doubt_all(doubt_strange(digits, reference)))
     digits_of = [
         doubt_all(doubt(digits, _is_print(digits, one)))

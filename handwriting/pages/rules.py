@@ -21,7 +21,8 @@ THINNEST = 2  # pixels, with blur
 LONG = 0.12  # of the longer side
 REACHES = (3, 6)  # pixels from a rule to the paper beside it: it is at most that thick
 INKED = 0.8  # of its length, if dots are blurred by 7 pixels
-VERY_LONG, SPACED = 0.4, 0.6  # the same of a rule that is longer than that fraction of the longer side
+VERY_LONG, SPACED = 0.35, 0.74  # the same of a rule that is longer than that fraction of the page
+LONGEST_DIGITS = 250  # pixels: in shorter rows, strokes of digits may lie as straight as dots of a rule
 WAVERS = 0.7  # pixels, from a smooth curve
 REACH = 8  # pixels from the middle of a rule to the paper beside it
 EDGE = 0.3  # of a rule's darkness: its edge
@@ -42,15 +43,32 @@ class Rule(NamedTuple):
     darkness: float
 
 
-def erase(ink: Ink) -> tuple[Ink, npt.NDArray[np.bool_]]:
+Rules = tuple[list[Rule], list[Rule]]  # across and down
+
+
+def erase(ink: Ink, rules: Rules) -> tuple[Ink, npt.NDArray[np.bool_]]:
     """The ink without its rules across and down; also where these were."""
     ink, bands = ink.copy(), [np.zeros(ink.shape, dtype=bool) for _ in range(2)]
-    rules = [list(find(ink)), list(find(ink.T))]
     for part, band, of_part in zip((ink, ink.T), (bands[0], bands[1].T), rules, strict=True):
         for rule in of_part:
             _erase(part, band, rule)
     ink[bands[0] & bands[1]] = 0  # there, each crosses the other
     return ink, bands[0] | bands[1]
+
+
+def as_segments(rules: Rules) -> npt.NDArray[np.float64]:
+    """The ends (n, 2, 2) of the rules, each x and y."""
+    across, down = (
+        [(rule.start, rule.middles[0], rule.start + len(rule.middles) - 1, rule.middles[-1]) for rule in of_part]
+        for of_part in rules
+    )
+    ends = [*across, *((y0, x0, y1, x1) for x0, y0, x1, y1 in down)]
+    return np.array(ends, dtype=float).reshape(-1, 2, 2)
+
+
+def find_all(ink: Ink) -> Rules:
+    """The rules across, and those down."""
+    return list(find(ink)), list(find(ink.T))
 
 
 def find(ink: Ink) -> Iterator[Rule]:
@@ -84,7 +102,7 @@ def _trace(ink: Ink, thick: Mask, bridged: Mask, gap: int, length: int) -> Itera
         inked = thick[box][np.round(bent).astype(int).clip(0, height - 1), columns].mean()
         rule = _measure(ink, left, top + np.round(middles).astype(np.int64), gap)
         thickness = rule.last - rule.first
-        needed = SPACED if width > VERY_LONG * max(ink.shape) else INKED
+        needed = SPACED if width > max(VERY_LONG * ink.shape[1], LONGEST_DIGITS) else INKED
         if inked >= needed and thickness <= REACH and width >= SLENDER * max(THINNEST, thickness):
             yield rule
 

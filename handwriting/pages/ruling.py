@@ -61,20 +61,17 @@ class Lattice(NamedTuple):
         """For each cell (rows, columns) a number, from 0 and row by row: cells with no line between them share one."""
         rows, columns = self.closed.shape
         cells = np.arange(rows * columns).reshape(rows, columns)
-        pairs = np.concatenate(
-            [
-                np.stack([cells[:, :-1], cells[:, 1:]])[:, self.down[:, 1:-1] < ABSENT].T,
-                np.stack([cells[:-1], cells[1:]])[:, self.across[1:-1] < ABSENT].T,
-            ]
-        )
+        beside = np.stack([cells[:, :-1], cells[:, 1:]])[:, self.down[:, 1:-1] < ABSENT]
+        below = np.stack([cells[:-1], cells[1:]])[:, self.across[1:-1] < ABSENT]
+        pairs = np.hstack([beside, below]).T
         graph = sparse.coo_array((np.ones(len(pairs)), pairs.T), shape=(cells.size, cells.size))
-        groups = sparse.csgraph.connected_components(graph, directed=False)[1].reshape(cells.shape)
-        for group in np.unique(groups):
-            row, column = np.nonzero(groups == group)
-            if len(row) != (np.ptp(row) + 1) * (np.ptp(column) + 1):  # no rectangle: a line is too faint
-                groups[row, column] = cells.size + cells[row, column]
-        first = np.unique(groups, return_index=True, return_inverse=True)
-        return np.argsort(np.argsort(first[1]))[first[2]].reshape(cells.shape)
+        labels = sparse.csgraph.connected_components(graph, directed=False)[1].reshape(cells.shape)
+        numbers = cells.copy()
+        for label in np.flatnonzero(np.bincount(labels.ravel()) > 1):
+            row, column = np.nonzero(labels == label)
+            if len(row) == (np.ptp(row) + 1) * (np.ptp(column) + 1):  # otherwise a line is too faint
+                numbers[row, column] = cells[row[0], column[0]]
+        return np.unique(numbers, return_inverse=True)[1].reshape(cells.shape)
 
     @property
     def is_whole(self) -> bool:

@@ -20,6 +20,7 @@ LARGE = 0.2  # of the page: what is as large and reaches its rim is no digit
 TICK = 0.55  # of most marks' height: what touches a rule and is lower is part of it
 THIN_TICK = 0.8  # the same of upright strokes
 BRIDGE = 1 / 50  # of its longer side: the gaps between dashes
+BENT = 6  # pixels of the straight page that a rule may rise or fall
 FEWEST = 2  # rules by which a page is set straight
 
 
@@ -45,16 +46,22 @@ def straighten(picture: Picture) -> Sheet:
     whole = ink.measure(picture)
     scale = min(1.0, MAX_SIDE / max(picture.shape))
     small = ink.resize(whole, scale)
-    matrix, size = perspective.find(_bright(small))
-    straight = cv2.warpPerspective(small, matrix, size)
-    across, down = (len(list(rules.find(part))) for part in (straight, straight.T))
-    if across + down < FEWEST:
-        straight, matrix = small, np.eye(3)
-    written, band = rules.erase(straight)
+    segments = perspective.find_segments(_bright(small))
+    for _ in range(2):  # by all that is straight, then by the rules that this shows
+        matrix, size = perspective.find(segments, small.shape)
+        straight = cv2.warpPerspective(small, matrix, size)
+        found = rules.find_all(straight)
+        if min(map(len, found)) < FEWEST or max(np.ptp(rule.middles) for of_part in found for rule in of_part) <= BENT:
+            break
+        back = np.linalg.inv(matrix).astype(np.float64)
+        segments = perspective.transform(back, rules.as_segments(found)).reshape(-1, 4)
+    if sum(map(len, found)) < FEWEST:
+        matrix, straight, found = np.eye(3), small, rules.find_all(small)
+    written, band = rules.erase(straight, found)
     back = np.diag([1 / scale, 1 / scale, 1]) @ np.linalg.inv(matrix)
     shown = cv2.warpPerspective(np.ones(small.shape, np.uint8), matrix, straight.shape[::-1])
-    labels, found = _find_marks(written, band, shown)
-    return Sheet(whole, straight, back, written, labels, found, (across, down))
+    labels, digits = _find_marks(written, band, shown)
+    return Sheet(whole, straight, back, written, labels, digits, (len(found[0]), len(found[1])))
 
 
 def _find_marks(written: Ink, band: npt.NDArray[np.bool_], shown: npt.NDArray[np.uint8]) -> tuple[Labels, list[Mark]]:

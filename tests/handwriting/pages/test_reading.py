@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.drawn import forms, strokes
-from handwriting.pages import reading, report, scan
+from handwriting.pages import reading, report, scan, table
 from stages.digits.base import dataset
 from stages.digits.prediction import ensemble
 
@@ -188,3 +188,12 @@ def test_a_plain_page_is_read_whatever_way_it_was_scanned(lines, turns, monkeypa
     picture = np.ascontiguousarray(np.rot90(rows[0], turns))
     assert len(reading.read(picture, [], None).digits.images) == 14
     assert np.array_equal(reading.read(picture, [], None).picture, rows[0])
+
+
+def test_digits_between_rules_that_are_no_table_are_unsure(monkeypatch):
+    monkeypatch.setattr(ensemble, "average", average)
+    monkeypatch.setattr(table, "find_on", lambda _: [])
+    form = forms.scan(4, 5, [sevens], np.random.default_rng(0), tilt=(0, 0), cell=70, wander=0.05, blank=0)
+    digits = reading.read(form.picture, [], None).digits
+    assert len(digits.images) == 20
+    assert (digits.probabilities.max(axis=1) < reading.SURE).all()
