@@ -1,4 +1,4 @@
-"""A region of a picture -> the lines ruled across all of it, and where they cross those ruled down.
+"""The ridges of a region -> the lines ruled across all of it, and where they cross those ruled down.
 
 For those ruled down, the region is transposed. A line is followed strip by strip, since paper bends and lenses do.
 """
@@ -16,6 +16,7 @@ OPEN = 0.12  # of a line's length may be missing
 RULED = 0.6  # of the pieces of a line
 STRIP = 70  # pixels of a line that is followed as if it were straight
 MAX_STRIPS = 12
+SAMPLE = 2  # of a strip's columns, every so many: ridges are smooth
 MAX_DRIFT = 2  # pixels that a line may move from one strip to the next
 MIN_CELL = 8  # pixels of a cell's side
 MARGIN = 15  # pixels around the region
@@ -23,11 +24,11 @@ MARGIN = 15  # pixels around the region
 Lines = npt.NDArray[np.float64]  # (lines, strips): the positions of lines at the centres of strips
 
 
-def find_lines(region: Ink) -> Lines:
+def find_lines(ridge: Ink) -> Lines:
     """The lines that run across all of a region, from top to bottom."""
-    width = region.shape[1]
+    width = ridge.shape[1]
     n_strips = int(np.clip((width - 2 * MARGIN) // STRIP, 1, MAX_STRIPS))
-    evidence = measure_evidence(region, n_strips, OPEN)
+    evidence = measure_evidence(ridge, n_strips, OPEN)
     threshold = MIN_CONTRAST / 4
     dark = threshold * (1 + np.log(np.maximum(evidence, threshold) / threshold))  # a single strip must not decide
     return _follow(np.where(evidence > threshold, dark, np.maximum(evidence, -threshold)), threshold)
@@ -43,10 +44,10 @@ def find_crossings(rows: Lines, columns: Lines, shape: tuple[int, int]) -> npt.N
     return np.stack([x, y], axis=-1)
 
 
-def measure_evidence(region: Ink, n_strips: int, missing: float) -> Ink:
+def measure_evidence(ridge: Ink, n_strips: int, missing: float) -> Ink:
     """How dark a line across would be (positions, strips), but for a fraction of its length that may be missing."""
-    ridge = measure_ridge(region[:, MARGIN : region.shape[1] - MARGIN])
-    strips = [np.quantile(strip, missing, axis=1) for strip in np.array_split(ridge, n_strips, axis=1)]
+    inner = ridge[:, MARGIN : ridge.shape[1] - MARGIN]
+    strips = [np.quantile(strip[:, ::SAMPLE], missing, axis=1) for strip in np.array_split(inner, n_strips, axis=1)]
     return cv2.GaussianBlur(np.stack(strips, axis=1).astype(np.float32), (1, 9), sigmaX=0.1, sigmaY=1.2)
 
 
@@ -56,7 +57,8 @@ def measure_ridge(ink: Ink, reaches: tuple[int, ...] = REACHES) -> Ink:
     best = np.full_like(smooth, -1)
     for reach in reaches:
         shifted = cv2.copyMakeBorder(smooth, reach, reach, 0, 0, cv2.BORDER_REPLICATE)
-        np.maximum(best, smooth - np.maximum(shifted[: -2 * reach], shifted[2 * reach :]), out=best)
+        beside = cv2.max(shifted[: -2 * reach], shifted[2 * reach :])
+        cv2.max(best, cv2.subtract(smooth, beside), best)
     return best
 
 

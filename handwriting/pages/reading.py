@@ -107,11 +107,11 @@ def numbers_of(digits: Digits) -> list[tuple[int, int, Digits]]:
 def doubt_strange(digits: Digits, reference: Labelled) -> Digits:
     """The digits, unsure where they resemble no labelled image of the class: letters, boxes, scribbles."""
     is_strange = np.zeros(len(digits.images), dtype=bool)
-    probabilities = digits.probabilities
-    for row in np.flatnonzero(probabilities.max(axis=1) >= SURE):
-        known = reference.images[reference.labels == probabilities[row].argmax()]
-        if neighbours.nearest_distance(digits.images[row : row + 1], known) > MAX_DISTANCE:
-            is_strange[row] = True
+    is_sure, classes = digits.probabilities.max(axis=1) >= SURE, digits.probabilities.argmax(axis=1)
+    for label in np.unique(classes[is_sure]):
+        rows = np.flatnonzero(is_sure & (classes == label))
+        known = reference.images[reference.labels == label]
+        is_strange[rows] = neighbours.nearest_distance(digits.images[rows], known) > MAX_DISTANCE
     return doubt(digits, is_strange)
 
 

@@ -35,7 +35,7 @@ STRAY, REGULAR = 0.12, 4  # of a cell, by which those of a regular ruling differ
 CLOSE = 4  # pixels between the parts of a table
 
 Region = tuple[int, int, int, int]  # left, top, right and bottom
-Ridges = tuple[Ink, Ink]  # of a region, for lines across, and of its transpose, for lines down
+Ridges = tuple[Ink, Ink]  # of a picture, for lines across, and of its transpose, for lines down; with a MARGIN
 
 
 class Lattice(NamedTuple):
@@ -84,16 +84,17 @@ def find_lattices(ink: Ink, bridge: int = 1) -> list[Lattice]:
     """The tables and boxes, in no order; gaps in rules that are shorter than `bridge` pixels are filled."""
     padded = cv2.copyMakeBorder(ink, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=0)
     parts = _bridged(padded, bridge), _bridged(padded.T, bridge)
-    lattices = []
-    for region in _regions(parts):
-        lattice = _lattice(parts, region)
+    regions, lattices = _regions(parts), []
+    ridges = (measure_ridge(parts[0]), measure_ridge(parts[1])) if regions else parts
+    for region in regions:
+        lattice = _lattice(ridges, region)
         if lattice is not None:  # now without the text beside it, which hides faint lines, and with what was cut off
-            closer = _lattice(parts, _bounds(lattice))
+            closer = _lattice(ridges, _bounds(lattice))
             lattice = closer if closer is not None and _is_alike(closer, lattice) else lattice
-            wider = _lattice(parts, _bounds(lattice, 1))
-            lattices.append(wider if wider is not None and _completes(wider, lattice) else lattice)
-    ridges = (measure_ridge(parts[0]), measure_ridge(parts[1])) if lattices else (padded, padded)
-    return [_with_open_ends(ridges, lattice) for lattice in lattices]
+            wider = _lattice(ridges, _bounds(lattice, 1))
+            lattice = wider if wider is not None and _completes(wider, lattice) else lattice
+            lattices.append(_with_open_ends(ridges, lattice))
+    return lattices
 
 
 def _with_open_ends(ridges: Ridges, lattice: Lattice) -> Lattice:
@@ -149,7 +150,7 @@ def _bounds(lattice: Lattice, cells: int = 0) -> Region:
     return left - across, top - down, right + 1 + across, bottom + 1 + down
 
 
-def _regions(parts: Ridges) -> list[Region]:
+def _regions(parts: tuple[Ink, Ink]) -> list[Region]:
     """The left, top, right and bottom of each set of rulings that cross: at least two across and two down."""
     inner = slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN)
     length = max(SHORTEST, round((max(parts[0].shape) - 2 * MARGIN) * PIECE))
@@ -199,7 +200,7 @@ def _touch(a: Region, b: Region) -> bool:
     return all(max(a[axis], b[axis]) <= min(a[axis + 2], b[axis + 2]) + CLOSE for axis in (0, 1))
 
 
-def _pieces(parts: Ridges, length: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def _pieces(parts: tuple[Ink, Ink], length: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Where there is a piece of ruling across, and where there is one down."""
     masks = []
     for part in parts:
@@ -211,14 +212,13 @@ def _pieces(parts: Ridges, length: int) -> tuple[npt.NDArray[np.uint8], npt.NDAr
     return masks[0], np.ascontiguousarray(masks[1].T)
 
 
-def _lattice(parts: Ridges, box: Region) -> Lattice | None:
+def _lattice(ridges: Ridges, box: Region) -> Lattice | None:
     """The lattice in a box of the picture, which has a margin here but not in the result."""
     left, top, right, bottom = np.array(box).clip(0)
-    across = parts[0][top : bottom + 2 * MARGIN, left : right + 2 * MARGIN]
-    down = parts[1][left : right + 2 * MARGIN, top : bottom + 2 * MARGIN]
-    rows, columns = find_lines(across), find_lines(down)
-    ridges = measure_ridge(across), measure_ridge(down)
-    rows, columns = _ruled_lines(ridges, rows, columns)
+    across = ridges[0][top : bottom + 2 * MARGIN, left : right + 2 * MARGIN]
+    down = ridges[1][left : right + 2 * MARGIN, top : bottom + 2 * MARGIN]
+    ridges = across, down
+    rows, columns = _ruled_lines(ridges, find_lines(across), find_lines(down))
     if len(rows) < 2 or len(columns) < 2:
         return None
     rows, columns = (_complete(part, _without_strays(lines)) for part, lines in ((across, rows), (down, columns)))
@@ -256,14 +256,14 @@ def _without_strays(lines: Lines) -> Lines:
     return kept if is_regular else lines
 
 
-def _complete(region: Ink, lines: Lines) -> Lines:
+def _complete(ridge: Ink, lines: Lines) -> Lines:
     """With the faint lines of a regular ruling: they are looked for where there should be some."""
     gaps = np.diff(lines.mean(axis=1))
     unit = float(np.median(gaps[gaps < 1.3 * gaps.min()]))
     parts = np.round(gaps / unit).astype(int)
     if (np.abs(gaps / unit - parts) > 0.2).any() or parts.max() == 1 or unit < 2 * MIN_CELL:
         return lines
-    evidence = measure_evidence(region, lines.shape[1], FAINT)
+    evidence = measure_evidence(ridge, lines.shape[1], FAINT)
     completed = [lines[0]]
     for before, after, n_parts in zip(lines[:-1], lines[1:], parts, strict=True):
         for part in range(1, n_parts):

@@ -71,9 +71,8 @@ def _find_marks(written: Ink, band: npt.NDArray[np.bool_], shown: npt.NDArray[np
     if not found:
         return labels, found
     rim = cv2.erode(np.pad(shown, 1), np.ones((5, 5), np.uint8))[1:-1, 1:-1] == 0
-    thickness = ndimage.maximum(
-        cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3), labels, range(len(found) + 1)
-    )
+    thickness = np.zeros(len(found) + 1, dtype=np.float32)
+    np.maximum.at(thickness, labels[mask], cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)[mask])
     at_rim = set(labels[rim].tolist())
     digits = [
         mark
