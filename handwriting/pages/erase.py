@@ -19,6 +19,7 @@ MIN_INK = 0.06  # of the paper's brightness: what differs less is no ink
 MIN_DIGIT = 0.1  # the same, of the darkest ink of a cell that isn't blank
 FAINT = 0.35  # of a cell's darkest ink: fainter ink is blur or shows through
 OWN = 0.7  # of a mark's ink lies in its cell, or the mark is cut at the line
+EDGE = 0.15  # of a cell: what lies as near to a line is a rest of it
 SPECK = 0.12  # of a cell: smaller marks are dirt
 
 Corners = npt.NDArray[np.float64]  # (rows + 1, columns + 1, 2), x and y of the crossings of a table's lines
@@ -192,6 +193,12 @@ def _cut(table: Straightened, owners: np.ndarray, pad: int, merged: np.ndarray, 
     )
     own = (owners[box] == number + 1).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(own, connectivity=8)
-    own[(stats[:, 2:4] < SPECK / PAD * pad).all(axis=1)[labels]] = 0
+    side = pad / PAD
+    starts, ends = stats[:, [1, 0]], stats[:, [1, 0]] + stats[:, [3, 2]]
+    first = np.array([table.rows[rows[0]], table.columns[columns[0]]]) - [box[0].start, box[1].start]
+    last = np.array([table.rows[rows[-1] + 1], table.columns[columns[-1] + 1]]) - [box[0].start, box[1].start]
+    is_dirt = (ends - starts < SPECK * side).all(axis=1)
+    is_dirt |= ((ends < first + EDGE * side) | (starts > last - EDGE * side)).any(axis=1)
+    own[is_dirt[labels]] = 0
     near = cv2.dilate(own, np.ones((3, 3), np.uint8)) & ((owners[box] == 0) | (own > 0))
     return np.where(near > 0, table.ink[box], 0).clip(0, None).astype(np.float32)

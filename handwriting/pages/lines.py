@@ -29,6 +29,7 @@ def find_lines(ridge: Ink) -> Lines:
     width = ridge.shape[1]
     n_strips = int(np.clip((width - 2 * MARGIN) // STRIP, 1, MAX_STRIPS))
     evidence = measure_evidence(ridge, n_strips, OPEN)
+    evidence[: REACHES[0]] = evidence[-REACHES[0] :] = -1  # a line there is the next region's
     threshold = MIN_CONTRAST / 4
     dark = threshold * (1 + np.log(np.maximum(evidence, threshold) / threshold))  # a single strip must not decide
     return _follow(np.where(evidence > threshold, dark, np.maximum(evidence, -threshold)), threshold)
