@@ -19,7 +19,7 @@ MIN_INK = 0.06  # of the paper's brightness: what differs less is no ink
 MIN_DIGIT = 0.1  # the same, of the darkest ink of a cell that isn't blank
 FAINT = 0.35  # of a cell's darkest ink: fainter ink is blur or shows through
 OWN = 0.7  # of a mark's ink lies in its cell, or the mark is cut at the line
-EDGE = 0.15  # of a cell: what lies as near to a line is a rest of it
+EDGE = 0.2  # of a cell: what lies as near to a line is a rest of it
 SPECK = 0.12  # of a cell: smaller marks are dirt
 
 Corners = npt.NDArray[np.float64]  # (rows + 1, columns + 1, 2), x and y of the crossings of a table's lines
