@@ -17,6 +17,7 @@ PIECE = 1 / 70  # of the longer side: what is bridged, between dashes
 SHORTEST = 14  # pixels of that
 NOISE_LEVELS = 2.5  # standard deviations of the paper that a rule must exceed
 SLENDER = 30  # times as long as thick
+THICKEST = 12  # pixels
 THINNEST = 2  # pixels, with blur
 LONG = 0.12  # of the longer side
 REACHES = (3, 6)  # pixels from a rule to the paper beside it: it is at most that thick
@@ -103,7 +104,7 @@ def _trace(ink: Ink, thick: Mask, bridged: Mask, gap: int, length: int) -> Itera
         rule = _measure(ink, left, top + np.round(middles).astype(np.int64), gap)
         thickness = rule.last - rule.first
         needed = SPACED if width > max(VERY_LONG * ink.shape[1], LONGEST_DIGITS) else INKED
-        if inked >= needed and thickness <= REACH and width >= SLENDER * max(THINNEST, thickness):
+        if inked >= needed and thickness <= THICKEST and width >= SLENDER * max(THINNEST, thickness):
             yield rule
 
 
