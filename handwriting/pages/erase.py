@@ -117,8 +117,8 @@ def _noise(table: Straightened) -> float:
 
 def _erase_lines(table: Straightened, limits: Ink) -> None:
     """Erase the ruling, but for what crosses it, in place."""
-    across = _measure(table.ink, table.rows, table.columns)
-    down = _measure(table.ink.T, table.columns, table.rows)
+    across = _measure(table.ink, limits, table.rows, table.columns)
+    down = _measure(table.ink.T, limits.T, table.columns, table.rows)
     _erase(table.ink, limits, across, _outer(table.columns, table.ink.shape[1]))
     _erase(table.ink.T, limits.T, down, _outer(table.rows, table.ink.shape[0]))
     for row, column in np.ndindex(len(table.rows), len(table.columns)):
@@ -127,18 +127,18 @@ def _erase_lines(table: Straightened, limits: Ink) -> None:
         table.ink[top:bottom, left:right] = 0
 
 
-def _measure(ink: Ink, lines: np.ndarray, along: np.ndarray) -> npt.NDArray[np.int64]:
+def _measure(ink: Ink, limits: Ink, lines: np.ndarray, along: np.ndarray) -> npt.NDArray[np.int64]:
     """The first row of each piece of a line across, and the first row after it: (lines, pieces, 2)."""
     reach = max(3, round(REACH * np.median(np.diff(lines))))
     found = np.empty((len(lines), len(along) - 1, 2), dtype=np.int64)
     for (number, line), (piece, start) in product(enumerate(lines), enumerate(along[:-1])):
         inset = (along[piece + 1] - start) // 8
         top = max(0, line - reach)
-        strip = ink[top : line + reach + 1, start + inset : along[piece + 1] - inset]
-        profile = np.quantile(strip, 0.35, axis=1)
+        box = slice(top, line + reach + 1), slice(start + inset, along[piece + 1] - inset)
+        profile = np.quantile(ink[box], 0.35, axis=1)
         nearness = 1 - np.abs(np.arange(len(profile)) + top - line) / (2 * reach)
         peak = int(np.argmax(profile * nearness))
-        beside = np.flatnonzero(profile <= max(MIN_INK / 2, BESIDE * profile[peak]))
+        beside = np.flatnonzero(profile <= max(MIN_INK / 2, min(BESIDE * profile[peak], limits[box].min() / 2)))
         position = int(np.searchsorted(beside, peak))
         first = beside[position - 1] if position else 0
         last = beside[position] if position < len(beside) else len(profile) - 1
