@@ -93,7 +93,7 @@ def find_lattices(ink: Ink, bridge: int = 1) -> list[Lattice]:
             lattice = closer if closer is not None and _is_alike(closer, lattice) else lattice
             wider = _lattice(ridges, _bounds(lattice, 1))
             lattice = wider if wider is not None and _completes(wider, lattice) else lattice
-            lattices.append(_with_open_ends(ridges, lattice))
+            lattices.append(_with_open_ends(ridges, lattice) if lattice.closed.size > 1 else lattice)
     return lattices
 
 
