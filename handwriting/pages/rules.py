@@ -94,18 +94,17 @@ def _trace(ink: Ink, thick: Mask, bridged: Mask, gap: int, length: int) -> Itera
         rows, columns = np.arange(height)[:, None], np.arange(width)
         middles = (own * rows).sum(axis=0) / own.sum(axis=0).clip(1)
         bent = np.polynomial.Polynomial.fit(columns, middles, 3)(columns)
-        if np.abs(middles - bent).mean() > WAVERS:
-            if width > 2 * length:
-                part = np.zeros_like(bridged)
-                part[box] = own
-                yield from _trace(ink, thick, part, gap, 2 * length)
-            continue
         inked = thick[box][np.round(bent).astype(int).clip(0, height - 1), columns].mean()
         rule = _measure(ink, left, top + np.round(middles).astype(np.int64), gap)
         thickness = rule.last - rule.first
         needed = SPACED if width > max(VERY_LONG * ink.shape[1], LONGEST_DIGITS) else INKED
-        if inked >= needed and thickness <= THICKEST and width >= SLENDER * max(THINNEST, thickness):
+        is_straight = np.abs(middles - bent).mean() <= WAVERS and inked >= needed
+        if is_straight and thickness <= THICKEST and width >= SLENDER * max(THINNEST, thickness):
             yield rule
+        elif width > 2 * length:
+            part = np.zeros_like(bridged)
+            part[box] = own
+            yield from _trace(ink, thick, part, gap, 2 * length)
 
 
 def _measure(ink: Ink, start: int, middles: npt.NDArray[np.int64], length: int) -> Rule:
