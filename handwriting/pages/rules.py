@@ -22,7 +22,8 @@ THINNEST = 2  # pixels, with blur
 LONG = 0.12  # of the longer side
 REACHES = (3, 6)  # pixels from a rule to the paper beside it: it is at most that thick
 INKED = 0.8  # of its length, if dots are blurred by 7 pixels
-VERY_LONG, SPACED = 0.35, 0.6  # the same of a rule that is longer than that fraction of the page
+VERY_LONG, SPACED = 0.35, 0.6  # the same of a fine rule that is longer than that fraction of the page
+FINE = 5  # pixels
 LONGEST_DIGITS = 250  # pixels: in shorter rows, strokes of digits may lie as straight as dots of a rule
 WAVERS = 0.7  # pixels, from a smooth curve
 REACH = 8  # pixels from the middle of a rule to the paper beside it
@@ -97,7 +98,8 @@ def _trace(ink: Ink, thick: Mask, bridged: Mask, gap: int, length: int) -> Itera
         inked = thick[box][np.round(bent).astype(int).clip(0, height - 1), columns].mean()
         rule = _measure(ink, left, top + np.round(middles).astype(np.int64), gap)
         thickness = rule.last - rule.first
-        needed = SPACED if width > max(VERY_LONG * ink.shape[1], LONGEST_DIGITS) else INKED
+        is_very_long = width > max(VERY_LONG * ink.shape[1], LONGEST_DIGITS)
+        needed = SPACED if is_very_long and thickness <= FINE else INKED
         is_straight = np.abs(middles - bent).mean() <= WAVERS and inked >= needed
         if is_straight and thickness <= THICKEST and width >= SLENDER * max(THINNEST, thickness):
             yield rule
