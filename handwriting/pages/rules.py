@@ -24,6 +24,7 @@ REACHES = (3, 6)  # pixels from a rule to the paper beside it: it is at most tha
 INKED = 0.8  # of its length, if dots are blurred by 7 pixels
 VERY_LONG, SPACED = 0.35, 0.6  # the same of a fine rule that is longer than that fraction of the page
 FINE = 5  # pixels
+FEWEST = 3  # rules that may be shorter
 LONGEST_DIGITS = 250  # pixels: in shorter rows, strokes of digits may lie as straight as dots of a rule
 WAVERS = 0.7  # pixels, from a smooth curve
 REACH = 8  # pixels from the middle of a rule to the paper beside it
@@ -69,8 +70,10 @@ def as_segments(rules: Rules) -> npt.NDArray[np.float64]:
 
 
 def find_all(ink: Ink) -> Rules:
-    """The rules across, and those down."""
-    return list(find(ink)), list(find(ink.T))
+    """The rules across, and those down; a few short ones are strokes of digits that stand in line."""
+    across, down = list(find(ink)), list(find(ink.T))
+    shortest = VERY_LONG * np.array(ink.shape[::-1]) * (len(across) + len(down) < FEWEST)
+    return [one for one in across if len(one.middles) > shortest[0]], [one for one in down if len(one.middles) > shortest[1]]
 
 
 def find(ink: Ink) -> Iterator[Rule]:
