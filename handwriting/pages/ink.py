@@ -73,10 +73,11 @@ def _measure_light(picture: Picture) -> Ink:
 def _desk(picture: Picture) -> npt.NDArray[np.bool_]:
     """Where a dark desk is seen around the paper: along at least three edges of the picture, which no shadow does."""
     small = resize(picture, SMALL_SIDE / max(picture.shape))
-    dark = cv2.medianBlur(np.ascontiguousarray(small), 5) < DESK * np.quantile(small, 0.9)
-    edges = [edge.mean() for edge in (dark[0], dark[-1], dark[:, 0], dark[:, -1])]
-    if sorted(edges)[1] < ALONG:
+    smooth, paper = cv2.medianBlur(np.ascontiguousarray(small), 5), np.quantile(small, 0.9)
+    rim = [smooth[0], smooth[-1], smooth[:, 0], smooth[:, -1]]
+    if sorted((edge < DESK * paper).mean() for edge in rim)[1] < ALONG:
         return np.zeros(picture.shape, dtype=bool)
+    dark = smooth < min(DESK * paper, np.sqrt(np.median(np.concatenate(rim)) * paper))
     labels = cv2.connectedComponents(np.pad(dark, 1, constant_values=True).astype(np.uint8))[1][1:-1, 1:-1]
     around = cv2.dilate((labels == labels[0, 0]).astype(np.uint8) * 255, np.ones((5, 5), np.uint8))
     return cv2.resize(around, picture.shape[::-1], interpolation=cv2.INTER_LINEAR) > HALF

@@ -84,8 +84,9 @@ def _find_marks(written: Ink, band: npt.NDArray[np.bool_], shown: npt.NDArray[np
     at_rule = set(labels[cv2.dilate(band.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0].tolist())
     return labels, [
         mark
-        for mark in digits
-        if mark.parts[0] not in at_rule or mark.height > (TICK if mark.width > mark.height / 4 else THIN_TICK) * height
+        for mark in marks.join(digits, height)  # a rule may have cut a digit
+        if at_rule.isdisjoint(mark.parts)
+        or mark.height > (TICK if mark.width > mark.height / 4 else THIN_TICK) * height
     ]
 
 
