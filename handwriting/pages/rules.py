@@ -18,6 +18,7 @@ SHORTEST = 14  # pixels of that
 NOISE_LEVELS = 2.5  # standard deviations of the paper that a rule must exceed
 SLENDER = 30  # times as long as thick
 THICKEST = 12  # pixels
+BLURRED = 8  # pixels: thicker rules are
 THINNEST = 2  # pixels, with blur
 LONG = 0.12  # of the longer side
 REACHES = (3, 6)  # pixels from a rule to the paper beside it: it is at most that thick
@@ -28,7 +29,7 @@ FEWEST = 3  # rules that may be shorter
 LONGEST_DIGITS = 250  # pixels: in shorter rows, strokes of digits may lie as straight as dots of a rule
 WAVERS = 0.7  # pixels, from a smooth curve
 REACH = 8  # pixels from the middle of a rule to the paper beside it
-EDGE = 0.3  # of a rule's darkness: its edge
+EDGE, BLURRED_EDGE = 0.3, 0.1  # of a rule's darkness: its edge
 MIN_INK = 0.15  # of the paper's brightness, of a stroke that crosses a rule
 DARKER = 1.6  # times as dark as the rule: a stroke on it
 
@@ -43,6 +44,7 @@ class Rule(NamedTuple):
     middles: npt.NDArray[np.int64]  # (length,)
     first: int
     last: int
+    thickness: int
     darkness: float
 
 
@@ -73,7 +75,9 @@ def find_all(ink: Ink) -> Rules:
     """The rules across, and those down; a few short ones are strokes of digits that stand in line."""
     across, down = list(find(ink)), list(find(ink.T))
     shortest = VERY_LONG * np.array(ink.shape[::-1]) * (len(across) + len(down) < FEWEST)
-    return [one for one in across if len(one.middles) > shortest[0]], [one for one in down if len(one.middles) > shortest[1]]
+    return [one for one in across if len(one.middles) > shortest[0]], [
+        one for one in down if len(one.middles) > shortest[1]
+    ]
 
 
 def find(ink: Ink) -> Iterator[Rule]:
@@ -100,11 +104,10 @@ def _trace(ink: Ink, thick: Mask, bridged: Mask, gap: int, length: int) -> Itera
         bent = np.polynomial.Polynomial.fit(columns, middles, 3)(columns)
         inked = thick[box][np.round(bent).astype(int).clip(0, height - 1), columns].mean()
         rule = _measure(ink, left, top + np.round(middles).astype(np.int64), gap)
-        thickness = rule.last - rule.first
         is_very_long = width > max(VERY_LONG * ink.shape[1], LONGEST_DIGITS)
-        needed = SPACED if is_very_long and thickness <= FINE else INKED
+        needed = SPACED if is_very_long and rule.thickness <= FINE else INKED
         is_straight = np.abs(middles - bent).mean() <= WAVERS and inked >= needed
-        if is_straight and thickness <= THICKEST and width >= SLENDER * max(THINNEST, thickness):
+        if is_straight and rule.thickness <= THICKEST and width >= SLENDER * max(THINNEST, rule.thickness):
             yield rule
         elif width > 2 * length:
             part = np.zeros_like(bridged)
@@ -120,10 +123,18 @@ def _measure(ink: Ink, start: int, middles: npt.NDArray[np.int64], length: int) 
     if dark.max() < bridged.max() / 2:  # dots or dashes
         dark = bridged
     peak = REACH - 3 + int(dark[REACH - 3 : REACH + 4].argmax())
-    beside = np.flatnonzero(dark <= EDGE * dark[peak])
+    first, last = _edges(dark, peak, EDGE)
+    thickness = last - first
+    if thickness > BLURRED:
+        first, last = _edges(dark, peak, BLURRED_EDGE)
+    return Rule(start, middles, first - REACH, last - REACH, thickness, float(dark[peak]))
+
+
+def _edges(dark: npt.NDArray[np.float32], peak: int, edge: float) -> tuple[int, int]:
+    """The first row around a peak that is darker than that fraction of it, and the one after the last."""
+    beside = np.flatnonzero(dark <= edge * dark[peak])
     first = max((int(row) + 1 for row in beside if row < peak), default=0)
-    last = min((int(row) for row in beside if row > peak), default=2 * REACH + 1)
-    return Rule(start, middles, first - REACH, last - REACH, float(dark[peak]))
+    return first, min((int(row) for row in beside if row > peak), default=len(dark))
 
 
 def _strip(ink: Ink, start: int, middles: npt.NDArray[np.int64]) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,6 @@ BOX = 20  # pixels: the longest side of a digit's ink
 CENTRE = 14.0  # the pixel of its centre of mass; with 13.5, most of MNIST would move
 FAINT = 64 / 255  # of the peak: fainter ink is blur or noise
 MIN_HEIGHT = 6  # pixels of a digit
-HIGHEST = 1.5  # of most digits' height: what is higher are two digits, one above the other
 CELL_FAINT = 0.3  # of a cell's darkest ink
 CELL_HEIGHT = 0.15  # of a cell with its margin: what isn't as high is no digit
 DASH = 0.2  # of the tallest mark in a cell, its height or width: smaller marks are dirt
@@ -40,8 +39,9 @@ def find_on(page: Sheet) -> Candidates:
     height = marks.typical_height(page.marks)
     if height < MIN_HEIGHT:
         raise InputError("no digit found; expected dark digits on light paper, or light ones on dark")
-    joined = marks.join(page.marks, HIGHEST * height)
-    lines = marks.in_lines([one for one in joined if one.height >= max(MIN_HEIGHT, segment.SMALLEST * height)], height)
+    lines = marks.in_lines(
+        [one for one in page.marks if one.height >= max(MIN_HEIGHT, segment.SMALLEST * height)], height
+    )
     candidates = find_candidates(page.written, page.labels, lines)
     return candidates._replace(boxes=_in_picture(candidates.boxes, page))
 

@@ -21,6 +21,7 @@ TICK = 0.55  # of most marks' height: what touches a rule and is lower is part o
 THIN_TICK = 0.8  # the same of upright strokes
 BRIDGE = 1 / 50  # of its longer side: the gaps between dashes
 BENT = 6  # pixels of the straight page that a rule may rise or fall
+HIGHEST = 1.5  # of most digits' height: what is higher are two digits, one above the other
 FEWEST = 2  # rules by which a page is set straight
 
 
@@ -32,7 +33,7 @@ class Sheet(NamedTuple):
     back: perspective.Matrix  # from pixels of the straight page to those of the picture
     written: Ink  # the straight ink without rules
     labels: Labels  # of its marks
-    marks: list[Mark]  # without parts of rules
+    marks: list[Mark]  # what may be digits or strokes of them: joined, without parts of rules
     rules: tuple[int, int]  # how many there are across and down
 
     @property
@@ -84,7 +85,7 @@ def _find_marks(written: Ink, band: npt.NDArray[np.bool_], shown: npt.NDArray[np
     at_rule = set(labels[cv2.dilate(band.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0].tolist())
     return labels, [
         mark
-        for mark in marks.join(digits, height)  # a rule may have cut a digit
+        for mark in marks.join(digits, HIGHEST * height)
         if at_rule.isdisjoint(mark.parts)
         or mark.height > (TICK if mark.width > mark.height / 4 else THIN_TICK) * height
     ]

@@ -20,6 +20,7 @@ FEWEST_BOXES = 3  # beside a table
 LETTER = 0.4  # of the height of the highest cell on the page
 SOLID = 0.8  # of the rules are lines of tables, if these aren't dashed
 SMALL = 0.3  # of a cell's height: lower marks say nothing
+REST = 4  # cells, of a mark that is as long: a rest of a rule
 FEW_SQUARES, MANY_SQUARES = 40, 150  # cells: of fewer, a table is made; of more, squared paper
 MANY_RULES = 12  # across, and as many down
 SPARSE = 0.5  # of squared paper's squares are written in
@@ -106,7 +107,8 @@ def _is_squared_paper(lattice: Lattice, marks: list[Mark]) -> bool:
     """Whether what is written lies over the lines, or in few of many squares: then these are no cells."""
     lines = [np.sort(lattice.corners[..., axis].mean(axis=axis)) for axis in (0, 1)]
     width, height = (np.median(np.diff(positions)) for positions in lines)
-    boxes = np.array([mark[1:] for mark in marks if mark.height >= SMALL * height]).reshape(-1, 2, 2)
+    written = [mark for mark in marks if SMALL * height <= mark.height < REST * height and mark.width < REST * width]
+    boxes = np.array([mark[1:] for mark in written]).reshape(-1, 2, 2)
     middles, inset = boxes.mean(axis=1), 0.2 * np.diff(boxes, axis=1)[:, 0]
     inside = np.all(
         [(middles[:, axis] > lines[axis][0]) & (middles[:, axis] < lines[axis][-1]) for axis in (0, 1)], axis=0

@@ -6,7 +6,8 @@ import pytest
 from scipy import ndimage
 
 from benchmarks.drawn import forms, strokes
-from handwriting.pages import scan, table
+from handwriting.pages import ruling, scan, table
+from handwriting.pages.ink import measure
 from handwriting.pages.ruling import Lattice
 
 
@@ -62,6 +63,41 @@ def test_a_table_of_numbers_keeps_all_digits_of_a_cell():
             inked = np.flatnonzero(cell.ink.any(axis=0))
             n_digits = len(form.texts[cell.row][cell.column])
             assert np.ptp(inked) > 0.5 * (n_digits - 0.6) * 0.5 * len(cell.ink)
+
+
+def test_bold_rules_of_a_blurred_photo_leave_no_rest_in_cells_with_faint_digits():
+    ink = np.zeros((540, 540))
+    digit = strokes.draw(5, 26, 0.12, random())
+    for row, column in np.ndindex(9, 9):
+        if row != column:
+            top, left = 48 + 55 * row - len(digit) // 2, 48 + 55 * column - len(digit) // 2
+            ink[top : top + digit.shape[0], left : left + digit.shape[1]] = 0.4 * digit
+    for line in range(10):
+        cv2.line(ink, (20, 20 + 55 * line), (515, 20 + 55 * line), 0.9, 5 if line % 3 == 0 else 2)
+        cv2.line(ink, (20 + 55 * line, 20), (20 + 55 * line, 515), 0.9, 5 if line % 3 == 0 else 2)
+    [found] = table.find_tables((230 * (1 - cv2.GaussianBlur(ink, (0, 0), 2.5))).astype(np.uint8))
+    assert [cell.is_blank for cell in found.cells] == [row == column for row, column in np.ndindex(9, 9)]
+    expected = scan.normalise(cv2.GaussianBlur(np.pad(digit, 9), (0, 0), 2.5))
+    for cell in found.cells:
+        assert cell.is_blank or difference(scan.normalise(cell.ink), expected) < 0.2
+
+
+def test_lines_that_go_on_beyond_a_single_box_make_no_table_of_it():
+    picture = np.full((200, 400), 235, np.uint8)
+    cv2.rectangle(picture, (50, 50), (120, 120), 40, 2)
+    for level in (50, 120):
+        cv2.line(picture, (120, level), (330, level), 40, 2)
+    [lattice] = ruling.find_lattices(measure(picture))
+    assert lattice.closed.shape == (1, 1)
+
+
+@pytest.mark.parametrize("gap", [15, 18, 21])
+def test_boxes_close_to_each_other_have_lines_of_their_own(gap):
+    picture = np.full((140, 40 + 6 * (66 + gap)), 235, np.uint8)
+    for left in range(30, 30 + 6 * (66 + gap), 66 + gap):
+        cv2.rectangle(picture, (left, 30), (left + 66, 96), 60, 3)
+    lattices = ruling.find_lattices(measure(cv2.GaussianBlur(picture, (0, 0), 1.5)))
+    assert [lattice.closed.shape for lattice in lattices] == [(1, 1)] * 6
 
 
 def boxes(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
