@@ -21,12 +21,13 @@ from PIL import Image
 from benchmarks.drawn import forms
 from benchmarks.shared import harness
 from handwriting import predict
-from handwriting.pages import picture, table
+from handwriting.pages import picture, sheet, table
 from handwriting.piles import pile
 from stages.digits.base import errors, params
 from stages.digits.prediction import ensemble
 
-PAGES = 40
+PAGES = 200  # of the pile: of fewer, the start of Python and of workers would be most of the time
+FEW = 20  # whose steps are measured; and from which on the start is over
 SEED = 7000
 ROWS, COLUMNS = 20, 12
 
@@ -38,14 +39,13 @@ def draw(folder: Path) -> None:
 
 
 def measure(folder: Path) -> pd.DataFrame:
-    """A row for each number of cores; the start of Python, models and workers counts."""
+    """A row for each number of cores, with and without the start of Python, models and workers."""
     cores, rows, tables = sorted(os.sched_getaffinity(0)), [], set()
+    paths = picture.files_of(folder / "pages")
     for count in [count for count in (1, 2, 4, 8) if count <= len(cores)]:
         os.sched_setaffinity(0, cores[-count:])  # Dask starts a worker per core
-        csv = folder / f"{count}.csv"
-        command = [sys.executable, "-m", "handwriting.predict", str(folder / "pages"), "--csv", str(csv)]
-        cost = harness.cost(command, harness.ROOT)
-        tables.add(csv.read_bytes())
+        few, cost = (read(paths[:number], folder / f"{count}-{number}.csv") for number in (FEW, PAGES))
+        tables.add((folder / f"{count}-{PAGES}.csv").read_bytes())
         rows.append(
             {
                 "cores": count,
@@ -53,6 +53,7 @@ def measure(folder: Path) -> pd.DataFrame:
                 "cells": PAGES * ROWS * COLUMNS,
                 "cpu_seconds_per_page": round(cost.cpu_seconds / PAGES, 2),
                 "pages_per_minute": round(60 * PAGES / cost.wall_seconds, 1),
+                "pages_per_minute_once_started": round(60 * (PAGES - FEW) / (cost.wall_seconds - few.wall_seconds), 1),
                 "peak_mib": round(cost.peak_mib),
             }
         )
@@ -62,9 +63,15 @@ def measure(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def read(paths: list[Path], csv: Path) -> harness.Cost:
+    command = [sys.executable, "-m", "handwriting.predict", *map(str, paths), "--csv", str(csv)]
+    return harness.cost(command, harness.ROOT)
+
+
 def measure_steps(folder: Path) -> pd.DataFrame:
-    """CPU seconds of the steps of a page, the mean of all pages, in this process."""
+    """CPU seconds of the steps of a page, the mean of some pages, in this process."""
     seconds = dict.fromkeys(("decode", "find the cells", "predict", "all"), 0.0)
+    paths = picture.files_of(folder / "pages")[:FEW]
 
     def timed(step: str, function: Callable) -> Callable:
         def call(*arguments: object, **options: object) -> object:
@@ -72,20 +79,20 @@ def measure_steps(folder: Path) -> pd.DataFrame:
             try:
                 return function(*arguments, **options)
             finally:
-                seconds[step] += (time.process_time() - started) / PAGES
+                seconds[step] += (time.process_time() - started) / len(paths)
 
         return call
 
-    models = pile.Models(*predict.load_models(), params.classes())
-    paths = picture.files_of(folder / "pages")
-    pile.read_page("", picture.load(paths[0]), models, ())  # compiles the networks
-    load, read = timed("decode", picture.load), timed("all", pile.read_page)
+    reader = pile.Reader(*predict.load_models(), params.classes())
+    pile.read_page("", picture.load(paths[0]), reader)  # compiles the networks
+    load, read_page = timed("decode", picture.load), timed("all", pile.read_page)
     with (
-        mock.patch.object(table, "find_tables", timed("find the cells", table.find_tables)),
+        mock.patch.object(sheet, "straighten", timed("find the cells", sheet.straighten)),
+        mock.patch.object(table, "find_on", timed("find the cells", table.find_on)),
         mock.patch.object(ensemble, "predict_proba", timed("predict", ensemble.predict_proba)),
     ):
         for path in paths:
-            read("", load(path), models, ())
+            read_page("", load(path), reader)
     rest = seconds["all"] - seconds["find the cells"] - seconds["predict"]
     del seconds["all"]
     rows = (seconds | {"cut out, scale and choose the digits": rest}).items()

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from handwriting.pages import picture
 from handwriting.piles import journal, pile
-from handwriting.piles.summary import Summary
+from handwriting.piles.summary import Summary, log
 from stages.digits.base import dataset, errors, files, params
 from stages.digits.base.errors import InputError
 from stages.digits.model.backend import keras
@@ -71,51 +71,48 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-def write(page: pile.Result, name: str, arguments: argparse.Namespace, separator: str) -> str:
+def write(printed: dict, name: str, arguments: argparse.Namespace, separator: str) -> str:
     """Print what was read, and draw it if it's to be shown; returns what is to be printed before the next JSON."""
-    if "text" in page:
-        tqdm.write(page["text"])
-    if "png" in page:
-        files.write_bytes(arguments.show.with_stem(name), page["png"])
-    if "json" not in page:
+    if "text" in printed:
+        tqdm.write(printed["text"])
+    if "png" in printed:
+        files.write_bytes(arguments.show.with_stem(name), printed["png"])
+    if "json" not in printed:
         return separator
-    tqdm.write(f"{separator}\n{textwrap.indent(json.dumps(page['json'], indent=2), '  ')}", end="")
+    tqdm.write(f"{separator}\n{textwrap.indent(json.dumps(printed['json'], indent=2), '  ')}", end="")
     return ","
 
 
 def main() -> None:
     arguments = parse()
-    models = pile.Models(*load_models(), params.classes())
-    print(learned_from(models.reference), file=sys.stderr)
-    paths = [file for path in arguments.images for file in picture.files_of(path)]
-    total = sum(map(picture.count, paths))
+    members, reference = load_models()
+    print(learned_from(reference), file=sys.stderr)
+    places = pile.places(file for path in arguments.images for file in picture.files_of(path))
     wanted = ["show-unsure" if arguments.unsure_only else "show"] * bool(arguments.show)
-    wanted += ["json"] * arguments.json or ["text"] * (total == 1 or not arguments.csv)
-    with Summary(total) as summary:
+    wanted += ["json"] * arguments.json or ["text"] * (len(places) == 1 or not arguments.csv)
+    reader = pile.Reader(members, reference, params.classes(), wanted)
+    summary = Summary(len(places))
 
-        def read(known: Collection[pile.Place]) -> Generator[tuple[pile.Place, pile.Result | None]]:
-            others = {place.file for place in known} - set(map(str, paths))
-            if others and arguments.csv.exists():
-                raise InputError(f"{arguments.csv}: has pages of other files, such as {min(others)}: move it away")
-            if known:
-                summary.log(f"{arguments.csv}: {len(known):,} pages were read by an earlier run")
-            return pile.read(paths, total - len(known), known, models, wanted, summary.log)
+    def read(known: Collection[pile.Place]) -> Generator[tuple[pile.Place, pile.Result | None]]:
+        if known:
+            log(f"{arguments.csv}: {len(known):,} pages were read by an earlier run")
+        return pile.read(places, known, reader, log)
 
-        if arguments.csv:
-            results = journal.keep(arguments.csv, pile.digest(models.classes), not wanted, read)
-        else:
-            results = ((result, True) for _, result in read(()) if result)
-        separator = "["
-        with closing(results):
-            for page, is_new in results:
-                name = arguments.show.stem + f"-{summary.pages + 1}" * (total > 1) if arguments.show else ""
-                separator = write(page, name, arguments, separator)
-                summary.add(page, is_new)
-        if arguments.json:
-            tqdm.write("\n]" if separator == "," else "[]")
-    if total > 1:
+    if arguments.csv:
+        results = journal.keep(arguments.csv, pile.digest(reader.classes), places, not wanted, read)
+    else:
+        results = ((result, True) for _, result in read(()) if result)
+    separator = "["
+    with summary.bar, closing(results):
+        for number, (page, is_new) in enumerate(results, start=1):
+            name = arguments.show.stem + f"-{number}" * (len(places) > 1) if arguments.show else ""
+            separator = write(page["printed"], name, arguments, separator)
+            summary.add(page, is_new)
+    if arguments.json:
+        tqdm.write("\n]" if separator == "," else "[]")
+    if len(places) > 1:
         print(summary, file=sys.stderr)
-    if summary.unread:
+    if summary.counts["unread"]:
         sys.exit(1)
 
 

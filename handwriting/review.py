@@ -7,7 +7,6 @@ What is accepted or corrected goes into FILE-reviewed.csv, from which the next r
 
 import argparse
 import base64
-import csv
 import functools
 import io
 import re
@@ -15,24 +14,24 @@ import threading
 from collections.abc import Sequence
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from handwriting.collection.corrections import Corrections
 from handwriting.pages import picture, report
 from handwriting.pages.picture import Picture
-from handwriting.piles import journal
-from handwriting.piles.pile import Place, Result, stamp
+from handwriting.piles import journal, pile
+from handwriting.piles.pile import Place, Result
 from handwriting.web import server
 from stages.digits.base import errors, files, params
 from stages.digits.base.errors import InputError
 from stages.digits.tables import own
 
 PAGE = Path(__file__).with_name("web") / "review.html"
-HEADER = [*report.COLUMNS, "reviewed"]  # accepted, corrected or empty
-DIGITS, PROBABILITY, UNSURE = map(report.COLUMNS.index, ("digits", "probability", "unsure"))
+FIXED = ["row", "column", "table", "image"]  # what no review changes
 MARGIN = 1.2  # of the cell's longer side, shown above and below it
 MAX_SIDE = 1200  # pixels of what is shown
 FRAME = (0, 67, 168)  # blue, green, red
@@ -43,8 +42,7 @@ class Item(NamedTuple):
 
     line: int  # of the CSV, from 0, without the header
     page: Result
-    box: list[float]  # left, top, right and bottom, as fractions of the picture
-    images: list[bytes]  # of its digits, as the networks saw them: 28 × 28 bytes
+    doubt: Result
 
 
 class Review:
@@ -55,58 +53,58 @@ class Review:
         if not path.is_file() or not journal.path_beside(path).is_file():
             raise InputError(f"{path}: expected a CSV that `python -m handwriting.predict --csv` wrote, in its folder")
         self.path, self.classes, self.corrections = path.with_name(f"{path.stem}-reviewed.csv"), classes, corrections
-        self.lock = threading.Lock()
-        self.items, self.lines = list[Item](), list[str]()
+        self.lock, self.items, text, line = threading.Lock(), list[Item](), io.StringIO(), 0
+        text.write(journal.HEADER.decode())
         with journal.path_beside(path).open("rb") as file:
-            for page in (record for _, record in journal.records(path, file) if "csv" in record):
-                for one in page["doubts"]:
-                    images = [base64.b64decode(image) for image in one["images"]]
-                    self.items.append(Item(len(self.lines) + one["row"], page, one["box"], images))
-                self.lines += io.StringIO(page.pop("csv"))
+            for page in journal.pages(path, file, journal.load(file)[1]):
+                self.items += [Item(line + doubt["row"], page, doubt) for doubt in page["doubts"]]
+                text.write(page["csv"])
+                line += page["cells"] or 1
         if not self.items:
             raise InputError(f"{path}: nothing is unsure")
-        self.reviewed = [line.removesuffix("\n") + ",\n" for line in self.lines]
+        text.seek(0)
+        self.table = _parse(text)
+        self.reviewed = self.table.assign(reviewed="")  # accepted, corrected or empty
         if self.path.exists():
-            first, *earlier = self.path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1] or [""]
-            same = [_place(ours) == _place(line) for ours, line in zip(self.lines, earlier, strict=False)]
-            if first != ",".join(HEADER) or not all(same) or len(earlier) > len(self.lines):
+            earlier = _parse(self.path)
+            if [*earlier] != [*self.reviewed] or not earlier[FIXED].equals(self.table[FIXED][: len(earlier)]):
                 raise InputError(f"{self.path}: doesn't belong to this CSV: move it away")
-            for number, line in enumerate(earlier):
-                if _parse(line)[-1]:
-                    self.reviewed[number] = line + "\n"
+            self.reviewed.update(earlier[earlier["reviewed"] != ""])
 
     def state(self) -> dict:
         """All items, for the page, with the names of the classes."""
-        items = []
-        for item in self.items:
-            checked = _parse(self.reviewed[item.line])
-            more = {"value": checked[DIGITS], "reviewed": checked[-1], "images": len(item.images)}
-            row = dict(zip(report.COLUMNS, _parse(self.lines[item.line]), strict=True))
-            items.append(row | more | {"problem": item.page.get("problem", "")})
-        return {"items": items, "classes": list(self.classes), "file": str(self.path)}
+        lines = [item.line for item in self.items]
+        items = self.table.iloc[lines].assign(
+            value=self.reviewed["digits"],
+            reviewed=self.reviewed["reviewed"],
+            images=[len(item.doubt["images"]) for item in self.items],
+            problem=[item.page.get("problem", "") for item in self.items],
+        )
+        return {"items": items.to_dict("records"), "classes": list(self.classes), "file": str(self.path)}
 
     def decide(self, number: int, labels: Sequence[int] | None) -> dict:
         """The right digits of an item, None for what was read; returns the `value`, or a `problem`."""
         line = self.items[number].line
-        row = _parse(self.lines[line])
-        value = row[DIGITS] if labels is None else report.join(labels, self.classes)
-        decision = "accepted" if value == row[DIGITS] else "corrected"
-        row[DIGITS], row[UNSURE] = value, "false"
-        row[PROBABILITY] *= decision == "accepted"
+        row = dict(self.table.iloc[line])
+        value = row["digits"] if labels is None else report.join(labels, self.classes)
+        decision = "accepted" if value == row["digits"] else "corrected"
+        row |= {"digits": value, "unsure": "false", "reviewed": decision}
+        row["probability"] *= decision == "accepted"
         with self.lock:
-            before, self.reviewed[line] = self.reviewed[line], _as_line([*row, decision])
+            reviewed = self.reviewed.copy()
+            reviewed.update(pd.DataFrame(row, index=[line]))
             try:
-                files.write_text(self.path, _as_line(HEADER) + "".join(self.reviewed))
+                files.write_text(self.path, reviewed.to_csv(index=False, lineterminator="\n"))
             except OSError as error:
-                self.reviewed[line] = before
                 return {"problem": f"{self.path}: not stored: {error.strerror}"}
+            self.reviewed = reviewed
         return {"value": value, "reviewed": decision}
 
     def add_own(self, number: int, labels: Sequence[int]) -> dict:
         """Add an item's digits to one's own, with their right labels."""
-        images, state = self.items[number].images, {"problem": "expected a label for each digit"}
+        images, state = self.items[number].doubt["images"], {"problem": "expected a label for each digit"}
         for image, label in zip(images, labels, strict=True) if len(images) == len(labels) else ():
-            state = self.corrections.add(image, label)
+            state = self.corrections.add(base64.b64decode(image), label)
         return state
 
     def picture(self, number: int) -> bytes | None:
@@ -116,7 +114,7 @@ class Review:
             page = _load(Place(*item.page["place"]), item.page["turns"])
         if page is None:
             return None
-        left, top, right, bottom = (np.array(item.box) * np.tile(page.shape[::-1], 2)).round().astype(int).tolist()
+        left, top, right, bottom = (item.doubt["box"] * np.tile(page.shape[::-1], 2)).round().astype(int).tolist()
         margin = round(MARGIN * max(right - left, bottom - top))
         image = cv2.cvtColor(page, cv2.COLOR_GRAY2BGR)
         cv2.rectangle(image, (left, top), (right, bottom), FRAME, max(1, (bottom - top) // 30))
@@ -126,30 +124,21 @@ class Review:
         return cv2.imencode(".png", image)[1].tobytes()
 
 
-def _parse(line: str) -> list[str]:
-    return next(csv.reader([line]), [])
-
-
-def _as_line(row: list[str]) -> str:
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerow(row)
-    return file.getvalue()
-
-
-def _place(line: str) -> list[str]:
-    """What no review changes."""
-    kept = set(range(len(report.COLUMNS))) - {DIGITS, PROBABILITY, UNSURE}
-    return [value for number, value in enumerate(_parse(line)) if number in kept]
+def _parse(file: TextIO | Path) -> pd.DataFrame:
+    """A CSV's texts; no rows if it is none."""
+    try:
+        return pd.read_csv(file, dtype=str, na_filter=False)
+    except ValueError:
+        return pd.DataFrame()
 
 
 @functools.lru_cache(maxsize=2)
 def _load(place: Place, turns: int) -> Picture | None:
     try:
-        pixels = next(picture.pages(Path(place.file), place.number), ("", None))[1]
-    except InputError:
+        _, pixels = next(picture.pages(Path(place.file), place.number))
+    except (InputError, StopIteration):
         return None
-    unchanged = stamp(Path(place.file)) == (place.size, place.changed)
-    return np.rot90(pixels, turns) if pixels is not None and unchanged else None
+    return np.rot90(pixels, turns) if pile.state_of(place.file) == place.state else None
 
 
 class Handler(server.Handler):
@@ -164,24 +153,24 @@ class Handler(server.Handler):
         super().__init__(*arguments)
 
     def get(self, path: str) -> server.Answer:
-        if path == "/items":
-            return self.review.state()
-        number = self.number(path, "picture")
-        return PAGE.read_bytes() if path == "/" else None if number is None else self.review.picture(number)
+        if path == "/":
+            return PAGE.read_bytes()
+        what, number = self.item(path)
+        return self.review.state() if path == "/items" else self.review.picture(number) if what == "picture" else None
 
     def post(self, path: str, body: bytes) -> server.Answer:
-        is_digits = re.fullmatch(rb"[0-9]{1,20}", body)
-        labels = [int(digit) for digit in body.decode()] if is_digits else []
-        if (number := self.number(path, "items")) is not None and (is_digits or body in (b"", b"blank")):
+        what, number = self.item(path)
+        labels = [int(digit) for digit in body.decode()] if re.fullmatch(rb"[0-9]{1,20}", body) else []
+        if what == "items" and (labels or body in (b"", b"blank")):
             return self.review.decide(number, labels if body else None)
-        if (number := self.number(path, "own")) is not None and is_digits:
+        if what == "own" and labels:
             return self.review.add_own(number, labels)
         return self.review.corrections.undo() if path == "/undo" and not body else None
 
-    def number(self, path: str, name: str) -> int | None:
-        """The item's of /name/NUMBER."""
-        found = re.fullmatch(f"/{name}/([0-9]{{1,9}})", path)
-        return int(found[1]) if found and int(found[1]) < len(self.review.items) else None
+    def item(self, path: str) -> tuple[str, int]:
+        """What the path asks of which item, or nothing."""
+        found = re.fullmatch("/(items|own|picture)/([0-9]{1,9})", path)
+        return (found[1], int(found[2])) if found and int(found[2]) < len(self.review.items) else ("", 0)
 
 
 def listen(port: int, review: Review) -> ThreadingHTTPServer:

@@ -275,6 +275,20 @@ def odd_pages(table: pd.DataFrame | None = None) -> str:
     return markdown(["page", "pages", "digits", "wrong or missing", "sure and wrong"], rows)
 
 
+def pages(table: pd.DataFrame | None = None) -> str:
+    """How fast a pile of pages is read, by the number of cores, beside one."""
+    table = results("pages") if table is None else table
+    first = table.iloc[0]
+    rows = [
+        [str(row.cores), f"{row.pages_per_minute:.0f}", f"{row.pages_per_minute_once_started:.0f}",
+         f"{row.pages_per_minute_once_started / first['pages_per_minute_once_started']:.2f}",
+         f"{row.cpu_seconds_per_page:.2f}", f"{row.peak_mib:,}"]
+        for row in table.itertuples()
+    ]  # fmt: skip
+    header = ["cores", "pages a minute", "once started", "speed-up", "CPU s a page", "memory (MiB, all processes)"]
+    return markdown(header, rows)
+
+
 def page_steps() -> str:
     """Where the time of a page goes."""
     rows = [[row.step, f"{row.cpu_seconds_per_page:.2f}"] for row in results("page_steps").itertuples()]

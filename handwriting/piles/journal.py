@@ -1,20 +1,22 @@
 """A pile's CSV, which grows page by page, and beside it a hidden journal, from which a stopped run goes on.
 
-The journal's first line has the digest of models and code; then comes a line for each page of the CSV, in order, and
-one at the end once all are read. A page is written there first: the CSV holds the journal's rows, or the first of them.
+The journal is JSON, a line each: for each page, in the order in which they were read, its result; and before and after
+a run the digest of models and code, and the order of the CSV: where its pages begin in the journal. A page is written
+there first: the CSV holds the journal's pages, or the first of them.
 """
 
 import fcntl
 import io
 import json
 import os
-from collections.abc import Callable, Collection, Generator, Iterator
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from handwriting.pages import report
-from handwriting.piles.pile import GO_ON, PRINTED, Place, Result
+from handwriting.piles.pile import GO_ON, Place, Result
+from stages.digits.base import files
 from stages.digits.base.errors import InputError
 
 HEADER = report.as_csv([], ()).encode()
@@ -27,25 +29,32 @@ def path_beside(csv: Path) -> Path:
     return csv.with_name(f".{csv.name}.pages")
 
 
-def records(csv: Path, journal: BinaryIO) -> Iterator[tuple[int, Result]]:
-    """The journal's lines, up to one that isn't whole, with where each begins.
+def load(journal: BinaryIO) -> tuple[str, list[int], dict[Place, int]]:
+    """The digest, where the pages of the CSV begin in the journal, and where each page does that could be read."""
+    digest, order, known, start = "", list[int](), dict[Place, int](), journal.seek(0)
+    for line in journal:
+        with suppress(ValueError):  # half of a line: the run was killed, or the machine lost its power
+            record = json.loads(line)
+            if "order" in record:
+                digest, order = record["digest"], record["order"]
+            else:
+                order.append(start)
+                if "problem" not in record:
+                    known[Place(*record["place"])] = start
+        start += len(line)
+    return digest, order, known
 
-    InputError at the end unless the CSV holds their rows, or the first of them.
-    """
-    start = journal.seek(0)
-    with csv.open("rb") if csv.is_file() else io.BytesIO() as table:
-        is_same = HEADER.startswith(table.read(len(HEADER))) and (csv.is_file() or not csv.exists())
-        for line in journal:
-            try:
-                record = json.loads(line) if line.endswith(b"\n") else None
-            except ValueError:  # the machine lost its power
-                record = None
-            if record is None:
-                break
-            rows = record.get("csv", "").encode()
-            is_same = is_same and rows.startswith(table.read(len(rows)))
-            yield start, record
-            start += len(line)
+
+def pages(csv: Path, journal: BinaryIO, order: list[int]) -> Iterator[Result]:
+    """The journal's pages that are in the CSV; InputError, at the end, if that holds anything else."""
+    with csv.open("rb") as table:
+        is_same = HEADER.startswith(table.read(len(HEADER)))
+        for page in _read(journal, order):
+            rows = page["csv"].encode()
+            written = table.read(len(rows))
+            is_same = is_same and rows.startswith(written)
+            if written == rows:
+                yield page
         if not is_same or table.read(1):
             raise InputError(
                 f"{csv}: holds what `python -m handwriting.predict` didn't write, or what was changed since: "
@@ -53,94 +62,79 @@ def records(csv: Path, journal: BinaryIO) -> Iterator[tuple[int, Result]]:
             )
 
 
-def keep(csv: Path, digest: str, may_reuse: bool, read: Read) -> Generator[tuple[Result, bool]]:
+def keep(
+    csv: Path, digest: str, places: Sequence[Place], may_reuse: bool, read: Read
+) -> Generator[tuple[Result, bool]]:
     """What `read` gives, each page appended in one piece or not at all; and whether it's new: not of an earlier run.
 
-    The files take the place of older ones with the first new page. InputError if it can't go on. `may_reuse`: pages of
-    a CSV that is finished aren't read again, either.
+    In the end the pages are in order. InputError if it can't go on. `may_reuse`: pages of a CSV that has all of them
+    aren't read again, either.
     """
     path = path_beside(csv)
     csv.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        old = stack.enter_context(_lock(csv, path.open("ab+")))
-        stack.callback(_remove_empty, path)
-        starts = _find(csv, old, digest, may_reuse)
-        temporary = [path.with_name(f".{path.name.lstrip('.')}.new") for path in (path, csv)]
-        for one in temporary:
-            stack.callback(one.unlink, missing_ok=True)
-        journal = stack.enter_context(_lock(csv, temporary[0].open("wb", buffering=0)))
-        table = stack.enter_context(temporary[1].open("wb", buffering=0))
-
-        def append(record: Result, rows: bytes, is_new: bool) -> None:
-            try:
-                if not temporary[1].exists() and not _is_at_end(table, csv):
-                    raise InputError(f"{csv}: another program changed it: move it away; {GO_ON}")
-                _write(journal, json.dumps(record).encode() + b"\n")
-                _write(table, rows)
-                if is_new and temporary[1].exists():
-                    for one, target in zip(temporary, (path, csv), strict=True):
-                        one.replace(target)
-            except OSError as error:  # the disk is full, say
-                raise InputError(f"{csv}: {error.strerror}; {GO_ON}") from None
-
-        append({"digest": digest}, HEADER, is_new=False)
-        for place, new in stack.enter_context(closing(read(starts))):
-            result = new or _read_line(old, starts[place])
-            kept = {key: value for key, value in result.items() if key not in PRINTED}
-            append(kept | {"place": place}, result["csv"].encode(), new is not None)
-            yield result, new is not None
-        append({"end": True}, b"", is_new=True)
+    if csv.exists() and not path.exists():
+        list(pages(csv, io.BytesIO(), []))  # so that an InputError leaves no journal behind
+    with path.open("ab+") as journal:
+        _lock(csv, journal)
+        earlier, order, known = load(journal)
+        for _ in pages(csv, journal, order) if csv.exists() else ():
+            pass  # it holds nothing else
+        others = {place.file for place in known} - {place.file for place in places}
+        if others or earlier not in ("", digest):
+            if csv.exists():
+                what = f"has pages of {min(others)}" if others else "was read by different models or code"
+                raise InputError(f"{csv}: {what}: move it away, or choose another name")
+            journal.truncate(0)
+            order, known = [], {}
+        is_whole = len(order) == len(places)
+        starts = {place: known[place] for place in places if place in known}
+        size = _write(csv, journal, digest, list(starts.values()))
+        with closing(read([] if is_whole and not may_reuse else set(starts))) as results:
+            for place, new in results:
+                if new and place not in starts:
+                    if csv.stat().st_size != size:
+                        raise InputError(f"{csv}: another program changed it: move it away; {GO_ON}")
+                    starts[place] = _append(path, _line(new | {"place": place, "printed": {}}))
+                    size = _append(csv, new["csv"].encode()) + len(new["csv"].encode())
+                yield new or next(_read(journal, [starts[place]])), new is not None
+        _write(csv, journal, digest, [starts[place] for place in places])
 
 
-def _find(csv: Path, journal: BinaryIO, digest: str, may_reuse: bool) -> dict[Place, int]:
-    """Where the results are that an earlier run has left."""
-    starts, first, last = dict[Place, int](), Result(), Result()
-    for start, record in records(csv, journal):
-        first, last = first or record, record
-        if "place" in record:
-            starts[Place(*record["place"])] = start
-    if first == {"digest": digest} and (may_reuse or "end" not in last):
-        return starts
-    if starts and "end" not in last and csv.exists():
-        raise InputError(f"{csv}: was begun with different models or code: move it away to begin again")
-    return {}
-
-
-def _read_line(journal: BinaryIO, start: int) -> Result:
-    journal.seek(start)
-    return json.loads(journal.readline())
-
-
-def _write(file: BinaryIO, content: bytes) -> None:
-    end = file.tell()
-    try:
-        while content:
-            content = content[file.write(content) :]
-    except BaseException:
-        with suppress(OSError):
-            file.truncate(end)
-        raise
-
-
-def _is_at_end(table: BinaryIO, csv: Path) -> bool:
-    """Whether the CSV there is still the one that we write, and as long."""
-    try:
-        return os.path.samestat(os.fstat(table.fileno()), csv.stat()) and csv.stat().st_size == table.tell()
-    except FileNotFoundError:
-        return False
-
-
-def _remove_empty(path: Path) -> None:
-    with suppress(FileNotFoundError):
-        if not path.stat().st_size:
-            path.unlink()
-
-
-def _lock(csv: Path, journal: BinaryIO) -> BinaryIO:
-    """The open journal, for this process alone until it is closed; InputError if another one has it."""
+def _lock(csv: Path, journal: BinaryIO) -> None:
+    """For this process alone, until it is closed; InputError if another one has it."""
     try:
         fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        journal.close()
         raise InputError(f"{csv}: another command is writing it: wait until it ends") from None
-    return journal
+
+
+def _write(csv: Path, journal: BinaryIO, digest: str, order: list[int]) -> int:
+    """Write the CSV of these pages, or leave it as it is; returns its size."""
+    with files.atomic_path(csv) as temporary:
+        with temporary.open("wb") as table:
+            table.write(HEADER)
+            table.writelines(page["csv"].encode() for page in _read(journal, order))
+        _append(path_beside(csv), b"\n" + _line({"digest": digest, "order": order}))
+    return csv.stat().st_size
+
+
+def _read(journal: BinaryIO, order: list[int]) -> Iterator[Result]:
+    for start in order:
+        journal.seek(start)
+        yield json.loads(journal.readline())
+
+
+def _line(record: dict) -> bytes:
+    return json.dumps(record).encode() + b"\n"
+
+
+def _append(path: Path, content: bytes) -> int:
+    """Append all of it or nothing; returns where it begins."""
+    start = path.stat().st_size
+    try:
+        with path.open("ab") as file:
+            file.write(content)
+    except OSError as error:  # the disk is full, say
+        os.truncate(path, start)
+        raise InputError(f"{path}: {error.strerror}; {GO_ON}") from None
+    return start

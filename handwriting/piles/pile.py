@@ -5,9 +5,10 @@ import functools
 import hashlib
 import json
 import os
+import pickle
 import secrets
 import tempfile
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -29,26 +30,27 @@ CODE = ("base", "model", "prediction", "../../handwriting/pages", "../../handwri
 LIBRARIES = ("opencv-python-headless", "pillow", "pillow-heif", "pypdfium2", "scipy")  # and those of the models
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
 GO_ON = "pages in the CSV are kept; the same command goes on with the others"
-PRINTED = ("text", "json", "png")  # what a result may also have, and isn't kept
 
 Result = dict[str, Any]  # of a page: see `read_page`; JSON
+Pages = Iterator[tuple[int, str, Picture | str]]  # see `_decode`
 
 
-class Models(NamedTuple):
-    """What reads a page."""
+class Reader(NamedTuple):
+    """What reads a page, and what is wanted of it beside its rows: text, json, show, show-unsure."""
 
     members: list[keras.Model]
     reference: Labelled
     classes: Sequence[str]
+    wanted: Sequence[str] = ()
 
 
 class Place(NamedTuple):
-    """Where a page is, and what its file was then."""
+    """A page of a file, and the file's state when the command began."""
 
     file: str
     number: int  # from 0
-    size: int
-    changed: int  # nanoseconds; -1 where the file can't be asked, or its page may be readable next time
+    name: str  # of the page, for people
+    state: str
 
 
 def digest(classes: Sequence[str]) -> str:
@@ -60,149 +62,134 @@ def digest(classes: Sequence[str]) -> str:
     return result.hexdigest()
 
 
-def read_page(name: str, pixels: Picture, models: Models, wanted: Sequence[str]) -> Result:
+def places(files: Iterable[Path]) -> list[Place]:
+    """All pages of these files."""
+    found = []
+    for path in files:
+        file, count, state = str(path), picture.count(path), state_of(str(path))
+        found += [Place(file, number, picture.name_page(path, number, count), state) for number in range(count)]
+    return found
+
+
+def state_of(file: str) -> str:
+    """Its size and when it was changed; empty if it can't be asked."""
+    try:
+        status = Path(file).stat()
+    except OSError:
+        return ""
+    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"
+
+
+def read(
+    places: Sequence[Place], known: Collection[Place], reader: Reader, log: Callable[[str], None]
+) -> Generator[tuple[Place, Result | None]]:
+    """The result of each page, in order, None if it is known.
+
+    Pages that can't be read have results, too. One process reads a few; more are read on Dask.
+    """
+    left, pages, done = sum(place not in known for place in places), _decode(places, known), dict[int, Result]()
+    if left > 1 and (ADDRESS in os.environ or (left >= CLUSTER_PAGES and len(os.sched_getaffinity(0)) > 1)):
+        results = _read_on_workers(pages, left, reader, log)
+    else:
+        results = ((number, read_page(name, content, reader)) for number, name, content in pages)
+    for number, place in enumerate(places):
+        if place in known:
+            yield place, None
+            continue
+        while number not in done:
+            done.update([next(results)])
+        yield place, done.pop(number) or unread(place.name, "its worker died repeatedly, perhaps out of memory")
+
+
+def _decode(places: Sequence[Place], known: Collection[Place]) -> Pages:
+    """Each page that isn't known: its number in the pile, its name, and its pixels, or why it can't be read."""
+    opened, following = iter(list[tuple[str, Picture]]()), ("", 0)  # what is open, and the page that comes next there
+    for number, place in enumerate(places):
+        if place in known:
+            continue
+        try:
+            if place[:2] != following:
+                opened = picture.pages(Path(place.file), place.number)
+            content = next(opened, ("", None))[1]
+            if content is None or state_of(place.file) != place.state:
+                raise InputError(f"{place.file}: changed while pages were read; expected a file that stays as it is")
+            following = place.file, place.number + 1
+            yield number, place.name, content
+        except InputError as error:
+            following = "", 0
+            yield number, place.name, str(error.code).removeprefix(f"{place.file}: ")
+
+
+def _read_on_workers(pages: Pages, left: int, reader: Reader, log: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
+    from stages.digits.training import cluster  # here: Dask takes a second to import, and one picture needs none
+
+    name, advice = f"page-{secrets.token_hex(8)}", f"start it again; {GO_ON}"
+    job = cluster.Job(name, read_on_worker, pickle.dumps(reader), CODE, advice)
+    with cluster.client(left, log) as client, closing(cluster.run(client, job, pages, ahead=1)) as results:
+        yield from results
+
+
+def read_on_worker(_worker: object, reader: bytes, _number: int, name: str, content: Picture | str) -> Result:
+    """Read a page on this worker."""
+    return read_page(name, content, _unpickle(reader))
+
+
+_unpickle = functools.lru_cache(maxsize=1)(pickle.loads)  # once for all pages
+
+
+def read_page(name: str, content: Picture | str, reader: Reader) -> Result:
     """A page's rows in the CSV, how many cells and digits it has, and the doubtful rows among them.
 
-    `doubts` have the row's number, its box as fractions of the picture, and its digits' images as the networks saw
-    them; the picture is to be turned by `turns` quarters. `wanted` may name text, json, show and show-unsure, which are
-    results, too.
+    `content` is the reason if it couldn't be decoded. `doubts` have the row's number, its box as fractions of the
+    picture, and its digits' images as the networks saw them; the picture is to be turned by `turns` quarters. `printed`
+    is for the person alone, as the reader wants it.
     """
     try:
-        one = Reading(name, reading.read(pixels, models.members, models.reference))
+        if isinstance(content, str):
+            raise InputError(content)
+        return _read_page(name, content, reader)
     except InputError as error:
-        return unread(name, f"{name}: {error.code}")
+        return unread(name, str(error.code))
     except Exception as error:  # it must not keep a pile from its other pages
-        return unread(name, f"{name}: a bug of this project: {type(error).__name__}: {' '.join(str(error).split())}")
-    rows, doubts = list(report.rows(one, models.classes)), []
-    scale = np.tile(one.page.picture.shape[::-1], 2)
+        return unread(name, f"a bug of this project: {type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def _read_page(name: str, pixels: Picture, reader: Reader) -> Result:
+    members, reference, classes, wanted = reader
+    one = Reading(name, reading.read(pixels, members, reference))
+    shape, rows, doubts = one.page.picture.shape, list(report.rows(one, classes)), []
     for number, (row, digits) in enumerate(rows):
         if row[report.COLUMNS.index("unsure")] == "true":
-            boxes = digits.boxes if len(digits.boxes) else np.array([[0, 0, *scale[:2]]])
-            box = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
+            box = np.concatenate([digits.boxes[:, :2].min(axis=0), digits.boxes[:, 2:].max(axis=0)])
+            fractions = (box / np.tile(shape[::-1], 2)).round(4).tolist()
             images = [base64.b64encode(image.tobytes()).decode() for image in digits.images]
-            doubts.append({"row": number, "box": (box / scale).round(4).tolist(), "images": images})
-    result: Result = {
+            doubts.append({"row": number, "box": fractions, "images": images})
+    printed: Result = {}
+    if "text" in wanted:
+        printed["text"] = report.as_text(one, classes)
+    if "json" in wanted:
+        printed["json"] = report.describe(one, classes)
+    if "show" in wanted or ("show-unsure" in wanted and doubts):
+        with tempfile.TemporaryDirectory() as folder:
+            report.draw(one, classes, Path(folder) / "shown.png")
+            printed["png"] = (Path(folder) / "shown.png").read_bytes()
+    return {
         "name": name,
-        "csv": _without_header([one], models.classes),
+        "csv": _without_header([one], classes),
         "cells": len(rows),
         "digits": len(one.page.digits.images),
         "doubts": doubts,
-        "turns": next((t for t in range(4) if np.array_equal(np.rot90(pixels, t), one.page.picture)), 0),
+        "turns": next(turns for turns in range(4) if np.array_equal(np.rot90(pixels, turns), one.page.picture)),
+        "printed": printed,
     }
-    if "text" in wanted:
-        result["text"] = report.as_text(one, models.classes)
-    if "json" in wanted:
-        result["json"] = report.describe(one, models.classes)
-    if "show" in wanted or ("show-unsure" in wanted and doubts):
-        with tempfile.TemporaryDirectory() as folder:
-            report.draw(one, models.classes, Path(folder) / "shown.png")
-            result["png"] = (Path(folder) / "shown.png").read_bytes()
-    return result
 
 
-def unread(name: str, problem: str) -> Result:
+def unread(name: str, reason: str) -> Result:
     """The result of a page that couldn't be read: a row that says so."""
     doubt = {"row": 0, "box": [0, 0, 1, 1], "images": []}
-    csv = _without_header([name], ())
-    return {"name": name, "problem": problem, "csv": csv, "cells": 0, "digits": 0, "doubts": [doubt], "turns": 0}
+    page = {"name": name, "csv": _without_header([name], ()), "cells": 0, "digits": 0, "doubts": [doubt], "turns": 0}
+    return page | {"problem": f"{name}: {reason}", "printed": {}}
 
 
 def _without_header(pages: list[Reading | str], classes: Sequence[str]) -> str:
     return report.as_csv(pages, classes).partition("\n")[2]
-
-
-def read(
-    files: Sequence[Path],
-    left: int,
-    known: Collection[Place],
-    models: Models,
-    wanted: Sequence[str],
-    log: Callable[[str], None],
-) -> Generator[tuple[Place, Result | None]]:
-    """The result of each page, in order, None if it is known; `left` is about how many are not.
-
-    Pages that can't be read have results, too. One process reads a few; more are read on Dask.
-    """
-    pages, position = enumerate(_pages(files, known)), 0
-    results: Iterator[tuple[int, Place, Result | None]]
-    if left > 1 and (ADDRESS in os.environ or (left >= CLUSTER_PAGES and len(os.sched_getaffinity(0)) > 1)):
-        results = _read_on_workers(pages, left, models, wanted, log)
-    else:
-        results = (
-            (number, place, read_page(name, content, models, wanted) if isinstance(content, np.ndarray) else content)
-            for number, (place, name, content) in pages
-        )
-    done: dict[int, tuple[Place, Result | None]] = {}
-    for number, place, result in results:
-        done[number] = place, result
-        while position in done:
-            yield done.pop(position)
-            position += 1
-
-
-def _pages(files: Sequence[Path], known: Collection[Place]) -> Iterator[tuple[Place, str, Picture | Result | None]]:
-    """Each page with its name, and its pixels, or why it can't be read, or None if it is known."""
-    for path in files:
-        count, before, opened = picture.count(path), stamp(path), None
-        for number in range(count):
-            place, name = Place(str(path), number, *before), picture.name_page(path, number, count)
-            if place in known:
-                opened = None
-                yield place, name, None
-                continue
-            try:
-                opened = opened or picture.pages(path, number)
-                _, pixels = next(opened, (name, None))
-                if pixels is None or stamp(path) != before:
-                    raise InputError(f"{path}: changed while it was read; expected a file that stays as it is")
-                yield place, name, pixels
-            except InputError as error:
-                opened, problem = None, name + str(error.code).removeprefix(str(path))
-                yield place._replace(changed=-1), name, unread(name, problem)
-
-
-def stamp(path: Path) -> tuple[int, int]:
-    """Its size and when it was changed; (0, -1) if it can't be asked."""
-    try:
-        return path.stat().st_size, path.stat().st_mtime_ns
-    except (OSError, ValueError):
-        return 0, -1
-
-
-def _read_on_workers(
-    pages: Iterator[tuple[int, tuple]], left: int, models: Models, wanted: Sequence[str], log: Callable[[str], None]
-) -> Iterator[tuple[int, Place, Result | None]]:
-    from stages.digits.training import cluster  # here: Dask takes a second to import, and one picture needs none
-
-    job_name = f"page-{secrets.token_hex(8)}"
-    contents = tuple(path.read_bytes() for path in dataset.model_paths())
-    shared = contents, tuple(models.reference), tuple(models.classes), tuple(wanted)
-    job = cluster.Job(job_name, __name__, "read_on_worker", shared, CODE, f"start it again; {GO_ON}")
-    calls = (
-        cluster.Call((number, place, name, None), f"{job_name}-{number}", (name, content))
-        if isinstance(content, np.ndarray)
-        else cluster.Call((number, place, name, content), "", None)
-        for number, (place, name, content) in pages
-    )
-    with cluster.client(left, log) as client, closing(cluster.run(client, job, calls, ahead=1)) as results:
-        for (number, place, name, content), result in results:
-            if isinstance(result, Exception):
-                place = place._replace(changed=-1)
-                result = unread(name, f"{name}: its worker died repeatedly, perhaps out of memory")
-            yield number, place, result or content
-
-
-def read_on_worker(_worker: object, shared: tuple, name: str, pixels: Picture) -> Result:
-    """Read a page on this worker."""
-    models, reference, classes, wanted = shared
-    return read_page(name, pixels, Models(_members(models), Labelled(*reference), classes), wanted)
-
-
-@functools.lru_cache(maxsize=1)
-def _members(contents: tuple[bytes, ...]) -> list[keras.Model]:
-    """The members, from the bytes of their files: a worker needs none of these; the client has checked them."""
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / f"{number}.keras" for number in range(len(contents))]
-        for path, content in zip(paths, contents, strict=True):
-            path.write_bytes(content)
-        return [keras.models.load_model(path, safe_mode=True) for path in paths]

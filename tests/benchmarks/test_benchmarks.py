@@ -127,6 +127,16 @@ def test_the_table_of_forms_counts_wrong_cells_among_those_that_were_found():
     assert row == "| photographed newspaper grids | 12 | 1,000 | 80.0 % | 5.0 % | 3 |"
 
 
+def test_a_pile_is_compared_with_one_core_without_the_start():
+    one = {"cores": 1, "pages_per_minute": 39.0, "pages_per_minute_once_started": 40.0, "cpu_seconds_per_page": 1.5}
+    two = {"cores": 2, "pages_per_minute": 60.0, "pages_per_minute_once_started": 76.0, "cpu_seconds_per_page": 1.65}
+    table = pd.DataFrame([one | {"peak_mib": 500}, two | {"peak_mib": 1400}])
+    assert tables.pages(table).splitlines()[2:] == [
+        "| 1 | 39 | 40 | 1.00 | 1.50 | 500 |",
+        "| 2 | 60 | 76 | 1.90 | 1.65 | 1,400 |",
+    ]
+
+
 def test_the_table_of_own_digits_is_of_the_hand_on_which_nothing_was_chosen():
     errors = {"own_images": 1000, "kaggle_errors": 10, "kaggle_images": 4200}
     points = [("kept", 400, 5), ("kept", 0, 90), ("three", 99, 7)]

@@ -125,7 +125,7 @@ def test_a_drawing_gets_what_predict_gives_for_the_same_picture(tmp_path):
     drawing = png((255 - 255 * ink).astype(np.uint8))
     (tmp_path / "same.png").write_bytes(drawing)
     page = reading.read(picture.load(tmp_path / "same.png"), [], None)
-    expected = pile.read_page("", page.picture, pile.Models([], None, CLASSES), ["json"])["json"]["digits"]
+    expected = pile.read_page("", page.picture, pile.Reader([], None, CLASSES, ["json"]))["printed"]["json"]["digits"]
     digits = answer(drawing)["digits"]
     assert [np.array(digit.pop("seen")).tolist() for digit in digits] == page.digits.images.tolist()
     for digit in digits:

@@ -174,7 +174,7 @@ def test_a_pile_prints_a_summary_to_stderr_and_names_the_pages_with_most_doubt(r
     printed = run(page, page, "--csv", "all.csv")
     assert printed.out == ""
     assert printed.err.splitlines()[-2:] == [
-        "2 pages: 4 cells, 4 digits, 2 unsure",
+        "2 pages: 4 cells, 4 digits, 2 unsure, 0 not read",
         f"most doubt: {page} (1), {page} (1)",
     ]
 
@@ -193,7 +193,7 @@ def test_a_pile_of_other_files_does_not_replace_what_was_read(run, page):
     shutil.copy(page, "other.png")
     run(page, page, "--csv", "all.csv")
     before = Path("all.csv").read_bytes()
-    with pytest.raises(InputError, match=rf"^all\.csv: has pages of other files, such as {page}: move it away$"):
+    with pytest.raises(InputError, match=rf"^all\.csv: has pages of {page}: move it away, or choose another name$"):
         run("other.png", "other.png", "--csv", "all.csv")
     assert Path("all.csv").read_bytes() == before
     run("other.png", page, "--csv", "all.csv")  # more files are welcome
@@ -202,7 +202,7 @@ def test_a_pile_of_other_files_does_not_replace_what_was_read(run, page):
 def test_the_same_command_again_reads_only_what_is_missing(run, page, monkeypatch):
     shutil.copy(page, "other.png")
     run(page, page, "--csv", "all.csv")
-    monkeypatch.setattr(pile, "read_page", lambda name, *_: pile.unread(name, f"{name}: read again"))
+    monkeypatch.setattr(pile, "read_page", lambda name, *_: pile.unread(name, "read again"))
     with pytest.raises(SystemExit):
         run(page, "other.png", "--csv", "all.csv")
     lines = list(csv.DictReader(Path("all.csv").read_text(encoding="utf-8").splitlines()))

@@ -42,11 +42,16 @@ def pages() -> list[tuple[pile.Place, pile.Result]]:
     """A page of three cells, two of them unsure, one of these with two digits, and a page that couldn't be read."""
     rows = "1,1,7,0.6000,true,1,page.png\n1,2,3,0.9900,false,1,page.png\n1,3,42,0.5000,true,1,page.png\n"
     page = {"name": "page.png", "csv": rows, "cells": 3, "digits": 4, "turns": 0}
-    place = pile.Place("page.png", 0, *pile.stamp(Path("page.png")))
+    place = pile.Place("page.png", 0, "page.png", pile.state_of("page.png"))
     return [
         (place, page | {"doubts": [doubt(0, 0.0), doubt(2, 0.5, images=2)]}),
-        (pile.Place("lost.png", 0, 0, -1), pile.unread("lost.png", "lost.png: missing")),
+        (pile.Place("lost.png", 0, "lost.png", ""), pile.unread("lost.png", "missing")),
     ]
+
+
+def keep(csv: Path, pages: list[tuple[pile.Place, pile.Result]], digest: str = "models") -> None:
+    places = [place for place, _ in pages]
+    list(journal.keep(csv, digest, places, False, lambda _: (page for page in pages)))
 
 
 @pytest.fixture
@@ -54,7 +59,7 @@ def table(tmp_path, monkeypatch) -> Path:
     """The CSV of a pile of two pages."""
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.tile(np.arange(200, dtype=np.uint8), (100, 1))).save("page.png")
-    list(journal.keep(Path("out.csv"), "models", False, lambda _: (page for page in pages())))
+    keep(Path("out.csv"), pages())
     return Path("out.csv")
 
 
@@ -110,9 +115,10 @@ def test_the_next_review_goes_on(opened, table, corrections):
 
 
 def test_a_pile_that_has_grown_keeps_what_was_reviewed(table, corrections):
-    list(journal.keep(table, "models", False, lambda _: (page for page in pages()[:1])))
+    table.unlink()
+    keep(table, pages()[:1])
     Review(table, CLASSES, corrections).decide(0, [1])
-    list(journal.keep(table, "models", False, lambda _: (page for page in pages())))
+    keep(table, pages())
     assert [item["reviewed"] for item in Review(table, CLASSES, corrections).state()["items"]] == ["corrected", "", ""]
 
 
@@ -120,7 +126,8 @@ def test_a_pile_that_was_read_anew_keeps_only_what_was_reviewed(opened, table, c
     opened.decide(0, [1])
     place, page = pages()[0]
     anew = page | {"csv": page["csv"].replace("7,0.6000", "9,0.7000").replace("42,0.5000", "47,0.8000")}
-    list(journal.keep(table, "retrained", False, lambda _: (one for one in [(place, anew), pages()[1]])))
+    table.unlink()
+    keep(table, [(place, anew), pages()[1]], digest="retrained")
     Review(table, CLASSES, corrections).decide(2, None)
     assert [line.split(",")[2] for line in lines()[1:]] == ["1", "3", "47", ""]
 
@@ -139,7 +146,7 @@ def test_a_file_of_something_else_in_the_place_of_the_reviewed_csv_stays(table, 
         (lambda: Path("out.csv").unlink(), "expected a CSV that `python -m handwriting.predict --csv` wrote"),
         (lambda: Path(".out.csv.pages").unlink(), "expected a CSV that `python -m handwriting.predict --csv` wrote"),
         (lambda: Path("out.csv").write_text("row\n"), "didn't write, or what was changed since"),
-        (lambda: list(journal.keep(Path("out.csv"), "", False, lambda _: (page for page in ()))), "nothing is unsure"),
+        (lambda: (Path("out.csv").unlink(), keep(Path("out.csv"), [], "")), "nothing is unsure"),
     ],
     ids=["missing", "without its journal", "changed", "sure"],
 )
@@ -167,7 +174,7 @@ def test_a_page_that_was_turned_is_shown_turned(table, corrections):
     Image.fromarray(np.rot90(np.asarray(Image.open("page.png")), -1)).save("page.png")
     place, page = pages()[0]
     table.unlink()
-    list(journal.keep(table, "other", False, lambda _: (one for one in [(place, page | {"turns": 1})])))
+    keep(table, [(place, page | {"turns": 1})], digest="other")
     shown = cv2.imdecode(np.frombuffer(Review(table, CLASSES, corrections).picture(1), np.uint8), cv2.IMREAD_GRAYSCALE)
     assert shown[50, 120] == 120
 
@@ -284,6 +291,8 @@ def test_a_cell_is_corrected_by_keyboard_alone(browser, address, tmp_path, width
     press(browser, "5", Keys.ENTER)  # there is no cell to correct
     assert shown(browser, COUNT, "All 3 are checked: out-reviewed.csv") == "All 3 are checked: out-reviewed.csv"
     assert lines()[3:] == ["1,3,,,false,1,page.png,corrected", ",,,,false,,lost.png,accepted"]
+    browser.open(address, width)
+    assert shown(browser, PLACE, "page.png, row 1, column 1") == "page.png, row 1, column 1", "all are checked"
     assert all("picture/2" in error["message"] for error in browser.errors()), "but for the picture that is gone"
 
 

@@ -35,19 +35,10 @@ class Job(NamedTuple):
     """A function of this project that workers call, and what all calls share, which a worker is sent once."""
 
     name: str  # unique among those of the cluster's users
-    module: str
-    function: str  # takes the worker, `shared` and a call's arguments
-    shared: tuple
+    function: Callable  # of a module; takes the worker, `shared` and a call's arguments
+    shared: Any
     code: tuple[str, ...]  # the folders of code that its results depend on
     advice: str  # if the scheduler is lost
-
-
-class Call(NamedTuple):
-    """A call of a job's function, and what its result is for; without arguments, it is only passed on."""
-
-    item: Any
-    key: str
-    arguments: tuple | None
 
 
 def train_members(
@@ -69,35 +60,27 @@ def train_members(
         topic = f"epochs-{keys[to_train[0]]}"
         job = Job(
             name=f"labelled-{keys[to_train[0]]}",
-            module=__name__,
-            function="train_here",
+            function=train_here,
             shared=tuple(labelled),
             code=member_cache.CODE,
             advice="finished members are kept: start it again, then run `dvc repro` again",
         )
-        calls = [Call(member, keys[member], (member, recipe.model_dump(), topic)) for member in to_train]
+        calls = [(member, recipe.model_dump(), topic) for member in to_train]
         with client(len(to_train), log) as connected:
             connected.subscribe_topic(topic, lambda event: on_epoch_end(EpochMetrics(*event[1])))
-            for member, result in _trained(run(connected, job, calls)):
-                member_cache.write(keys[member], result)
-                on_member_end(member, result.history)
+            for member, result in run(connected, job, calls):
+                if result is None:
+                    raise InputError("the worker of a member died repeatedly, perhaps out of memory")
+                model, history = result
+                new = TrainedMember(model, [EpochMetrics(*row) for row in history])
+                member_cache.write(keys[member], new)
+                on_member_end(member, new.history)
     finished = {key: trained for key in keys if (trained := member_cache.read(key))}
     if len(finished) < len(keys):
         raise InputError(
             f"{member_cache.FOLDER}: a finished member was removed or altered during training; run `dvc repro` again"
         )
     return list(finished.values())
-
-
-def _trained(results: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, TrainedMember]]:
-    try:
-        for member, result in results:
-            if isinstance(result, distributed.KilledWorker):
-                raise InputError(f"the worker of a member died repeatedly, perhaps out of memory: {result}")
-            model, history = result
-            yield member, TrainedMember(model, [EpochMetrics(*row) for row in history])
-    except FloatingPointError as error:
-        raise InputError(f"training diverged: {error}; lower train.learning_rate in params.yaml") from None
 
 
 @contextmanager
@@ -174,15 +157,15 @@ def _signals_deferred() -> Iterator[None]:
 
 
 def run(
-    client: distributed.Client, job: Job, calls: Iterable[Call], ahead: int = 0
-) -> Generator[tuple[Any, Any], None, None]:
-    """The item and result of each call, as they finish: KilledWorker if its worker died repeatedly.
+    client: distributed.Client, job: Job, calls: Iterable[tuple], ahead: int = 0
+) -> Generator[tuple[int, Any], None, None]:
+    """The number of each call, its first argument, and its result, as they finish: None if workers died of it.
 
     A call is taken when a worker is free, or `ahead` calls before that: Dask would queue more behind running ones while
     workers are idle. InputError if the scheduler is lost, or a worker has different code.
     """
     waiting, finished = iter(calls), distributed.as_completed()
-    running: dict[distributed.Future, Any] = {}
+    running: dict[distributed.Future, int] = {}
     task = _task(job, member_cache.code_digest(job.code))
     with _readable_errors(client.scheduler.address, job.advice):
         client.register_plugin(_data_plugin(job.shared), name=job.name)
@@ -190,19 +173,16 @@ def run(
             while True:
                 most = max(1, sum(client.nthreads().values())) + ahead
                 while len(running) < most and (call := next(waiting, None)):
-                    if call.arguments is None:
-                        yield call.item, None
-                        continue
-                    future = client.submit(task, *call.arguments, key=call.key)
-                    running[future] = call.item
+                    future = client.submit(task, *call, key=f"{job.name}-{call[0]}")
+                    running[future] = call[0]
                     finished.add(future)
                 if not running:
                     break
                 future = next(finished)
                 try:
                     result = future.result()
-                except distributed.KilledWorker as error:
-                    result = error
+                except distributed.KilledWorker:
+                    result = None
                 if isinstance(result, str):
                     raise InputError(result)
                 yield running.pop(future), result
@@ -218,7 +198,7 @@ def run(
 # code, or with none of it, can still say so.
 
 
-def _data_plugin(shared: tuple) -> distributed.WorkerPlugin:
+def _data_plugin(shared: object) -> distributed.WorkerPlugin:
     """Keeps it on each worker: sent once, also to a worker that joins later."""
 
     class Data(distributed.WorkerPlugin):
@@ -231,7 +211,7 @@ def _data_plugin(shared: tuple) -> distributed.WorkerPlugin:
 
 def _task(job: Job, expected: str) -> Callable:
     """The function that calls the job's on a worker; it returns a line instead if it can't."""
-    name, module, function, code = job.name, job.module, job.function, job.code
+    name, module, function, code = job.name, job.function.__module__, job.function.__name__, job.code
 
     def call(*arguments: object) -> object:
         import importlib
@@ -270,8 +250,10 @@ def train_here(
 
 @contextmanager
 def _readable_errors(scheduler: str, advice: str) -> Iterator[None]:
-    """Report errors of the cluster as one-line InputErrors."""
+    """Report errors of the cluster, and training that diverges, as one-line InputErrors."""
     try:
         yield
     except (distributed.CancelledError, OSError) as error:
         raise InputError(f"the Dask scheduler at {scheduler} was lost ({type(error).__name__}); {advice}") from None
+    except FloatingPointError as error:
+        raise InputError(f"training diverged: {error}; lower train.learning_rate in params.yaml") from None

@@ -7,13 +7,12 @@ import numpy as np
 import pictures
 import pytest
 from commands import worker_in_this_process
-from distributed import KilledWorker
 from PIL import Image
 
 from benchmarks.drawn import forms
 from handwriting.pages import picture, reading, report
 from handwriting.piles import pile
-from handwriting.piles.pile import Models, Place
+from handwriting.piles.pile import Place, Reader
 from stages.digits.base import dataset
 from stages.digits.model import network
 from stages.digits.training import cluster
@@ -31,8 +30,10 @@ def folder(tmp_path, monkeypatch) -> Path:
 def no_digits(monkeypatch) -> None:
     """Each page is read as its brightness; a black one can't be."""
 
-    def read_page(name: str, pixels: np.ndarray, *_) -> pile.Result:
-        return {"name": name, "brightness": int(pixels.mean())}
+    def read_page(name: str, content: np.ndarray | str, _) -> pile.Result:
+        if isinstance(content, str):
+            return pile.unread(name, content)
+        return {"name": name, "brightness": int(content.mean())}
 
     monkeypatch.setattr(pile, "read_page", read_page)
 
@@ -44,7 +45,7 @@ def write(name: str, *values: int) -> Path:
 
 
 def read(files: list[Path], known: set[Place] = frozenset()) -> Iterator:
-    return pile.read(files, 1, known, Models([], None, CLASSES), (), print)
+    return pile.read(pile.places(files), known, Reader([], None, CLASSES), print)
 
 
 def read_all(files: list[Path], **options) -> list[tuple[str, int | str]]:
@@ -79,21 +80,18 @@ def test_a_file_that_has_changed_is_not_known():
 
 @pytest.mark.usefixtures("no_digits")
 @pytest.mark.parametrize("change", ["vanishes", "grows"])
-def test_a_file_that_vanishes_or_grows_while_it_is_read_is_a_line_for_each_page_and_is_not_known(change):
+def test_a_file_that_vanishes_or_grows_while_it_is_read_is_a_line_for_each_page(change):
     files = [write("a.tif", 10, 20), write("b.png", 30)]
-    results, places = [], []
-    for place, result in read(files):
+    results = []
+    for _, result in read(files):
         results.append(result)
-        places.append(place)
         if change == "vanishes":
             Path("a.tif").unlink(missing_ok=True)
         elif len(results) == 1:
             with Path("a.tif").open("ab") as file:
                 file.write(b"more")
     assert [result.get("brightness") for result in results] == [10, None, 30]
-    assert results[1]["problem"] == "a.tif, page 2: changed while it was read; expected a file that stays as it is"
-    write("a.tif", 10, 20)
-    assert ("a.tif, page 2", 20) in read_all(files, known=set(places))
+    assert results[1]["problem"] == "a.tif, page 2: changed while pages were read; expected a file that stays as it is"
 
 
 @pytest.mark.usefixtures("no_digits")
@@ -116,22 +114,21 @@ def test_a_page_that_cannot_be_decoded_leaves_the_pages_after_it(monkeypatch):
 @pytest.mark.usefixtures("no_digits")
 def test_results_are_in_the_order_of_the_files_whichever_is_ready_first(monkeypatch):
     def backwards(pages, *_):
-        yield from [(number, place, {"name": name}) for number, (place, name, _) in pages][::-1]
+        yield from [(number, {"name": name}) for number, name, _ in pages][::-1]
 
     monkeypatch.setattr(pile, "_read_on_workers", backwards)
     monkeypatch.setenv(pile.ADDRESS, "somewhere")
     files = [write(f"{name}.png", 10) for name in "cab"]
-    results = pile.read(files, 3, (), Models([], None, CLASSES), (), print)
-    assert [result["name"] for _, result in results] == ["c.png", "a.png", "b.png"]
+    assert [name for name, _ in read_all(files)] == ["c.png", "a.png", "b.png"]
 
 
 @pytest.fixture
-def models(labelled) -> Models:
+def reader(labelled) -> Reader:
     """One untrained member, as a file, too."""
     member = network.build(8, 0.4, iter(range(9)))
     dataset.MODELS.mkdir(parents=True)
     member.save(dataset.model_path(0))
-    return Models([member], labelled, CLASSES)
+    return Reader([member], labelled, CLASSES)
 
 
 @pytest.fixture
@@ -147,36 +144,36 @@ def pages() -> list[Path]:
 
 
 @pytest.mark.slow
-def test_workers_give_what_one_process_gives(models, pages, monkeypatch):
-    wanted = ("text", "json", "show-unsure")
-    here = list(pile.read(pages, 1, (), models, wanted, print))
+def test_workers_give_what_one_process_gives(reader, pages, monkeypatch):
+    reader, places = reader._replace(wanted=("text", "json", "show-unsure")), pile.places(pages)
+    monkeypatch.delenv(pile.ADDRESS, raising=False)
+    here = list(pile.read(places, (), reader, print))
     monkeypatch.setenv(pile.ADDRESS, "taken from Dask's configuration instead")
     lines: list[str] = []
     with worker_in_this_process():
-        there = list(pile.read(pages, len(pages), (), models, wanted, lines.append))
+        there = list(pile.read(places, (), reader, lines.append))
     assert there == here
     assert "on this machine, dashboard" in lines[0]
     assert ["problem" in result for _, result in here] == [False, True, True, False, False]
 
 
 @pytest.mark.slow
-def test_a_page_whose_worker_dies_repeatedly_is_unread_and_not_known(models, pages, monkeypatch):
+def test_a_page_whose_worker_dies_repeatedly_is_unread(reader, pages, monkeypatch):
     def run(_client, _job, calls, ahead):
         assert ahead == 1
-        yield from ((call.item, None if call.arguments is None else KilledWorker("page", None, 3)) for call in calls)
+        yield from ((number, None) for number, *_ in calls)
 
     monkeypatch.setattr(cluster, "run", run)
     monkeypatch.setenv(pile.ADDRESS, "somewhere")
     with worker_in_this_process():
-        (place, result), *_ = pile.read(pages[:2], 2, (), models, (), print)
+        (_, result), *_ = pile.read(pile.places(pages[:2]), (), reader, print)
     assert result["problem"] == "form.png: its worker died repeatedly, perhaps out of memory"
-    assert place.changed == -1
 
 
-def test_a_doubt_has_its_row_its_box_and_the_images_that_the_networks_saw(models, pages):
+def test_a_doubt_has_its_row_its_box_and_the_images_that_the_networks_saw(reader, pages):
     pixels = picture.load(pages[3])
-    result = pile.read_page("photo.png", pixels, models, ())
-    page = reading.read(pixels, models.members, models.reference)
+    result = pile.read_page("photo.png", pixels, reader)
+    page = reading.read(pixels, reader.members, reader.reference)
     rows = [row for row, _ in report.rows(report.Reading("photo.png", page), CLASSES)]
     unsure = [number for number, row in enumerate(rows) if row[report.COLUMNS.index("unsure")] == "true"]
     assert [doubt["row"] for doubt in result["doubts"]] == unsure
@@ -202,7 +199,7 @@ def test_a_name_that_is_no_utf_8_can_be_written():
     assert name == r"\udcff.png"
 
 
-@pytest.mark.usefixtures("models")
+@pytest.mark.usefixtures("reader")
 def test_the_digest_changes_with_models_labelled_images_and_classes(labelled):
     dataset.LABELLED.parent.mkdir(parents=True)
     dataset.save_labelled(dataset.LABELLED, labelled)
