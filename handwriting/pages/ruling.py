@@ -93,18 +93,34 @@ def find_lattices(ink: Ink, bridge: int = 1) -> list[Lattice]:
             lattice = closer if closer is not None and _is_alike(closer, lattice) else lattice
             wider = _lattice(ridges, _bounds(lattice, 1))
             lattice = wider if wider is not None and _completes(wider, lattice) else lattice
-            lattices.append(_with_open_ends(ridges, lattice) if lattice.closed.size > 1 else lattice)
+            lattices += [_with_open_ends(ridges, part) for part in _apart(lattice)]
     return lattices
+
+
+def _apart(lattice: Lattice) -> list[Lattice]:
+    """A row of boxes as one each: between them, nothing is ruled from one line down to the next."""
+    starts = np.flatnonzero((lattice.across > AS_DARK).any(axis=0))
+    if len(starts) == lattice.across.shape[1]:
+        return [lattice]
+    groups = np.split(starts, 1 + np.flatnonzero(np.diff(starts) > 1))
+    return [
+        Lattice(
+            lattice.corners[:, one[0] : one[-1] + 2], lattice.across[:, one], lattice.down[:, one[0] : one[-1] + 2]
+        )
+        for one in groups
+        if len(one)
+    ]
 
 
 def _with_open_ends(ridges: Ridges, lattice: Lattice) -> Lattice:
     """With the cells at an edge whose last line isn't seen: the picture ends there, or it is too faint."""
     corners, across, down = lattice
+    is_box = lattice.closed.size == 1  # or a letter
     for ridge in ridges:  # lines across, then those down
         for _ in range(2):  # their ends, then their beginnings
             for _ in range(MOST_OPEN):
                 step = corners[:, -1] - corners[:, -2]
-                end = _reach(ridge, corners[:, -1], step) if np.hypot(*step.T).min() >= SHORTEST else 0
+                end = _reach(ridge, corners[:, -1], step) if np.hypot(*step.T).min() >= SHORTEST * (1 + is_box) else 0
                 if end < CUT:
                     break
                 corners = np.concatenate([corners, (corners[:, -1] + step * end)[:, None]], axis=1)
@@ -231,7 +247,8 @@ def _ruled_lines(ridges: Ridges, rows: Lines, columns: Lines) -> tuple[Lines, Li
     while len(rows) >= 2 and len(columns) >= 2:
         corners = find_crossings(rows, columns, ridges[0].shape)
         across, down = (dark > AS_DARK for dark in _ruled_sides(ridges, corners))
-        of_rows, of_columns = across.mean(axis=1), down.mean(axis=0)
+        of_rows = across[:, across.any(axis=0)].mean(axis=1)  # boxes leave gaps between them
+        of_columns = down.mean(axis=0)
         for of_lines, along, beside in ((of_rows, across, down), (of_columns, down.T, across.T)):
             for end in (0, -1):  # no cells behind it, but for a head or foot of merged ones
                 if not (beside[end, [0, -1]].any() and along[end].mean() >= WHOLE):

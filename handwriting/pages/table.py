@@ -25,7 +25,7 @@ FEW_SQUARES, MANY_SQUARES = 40, 150  # cells: of fewer, a table is made; of more
 MANY_RULES = 12  # across, and as many down
 SPARSE = 0.5  # of squared paper's squares are written in
 OVER_LINES = 0.25  # of the marks lie over lines
-SAME_ROW = 0.5  # of a box's height that two boxes of a row share
+SAME_ROW = 0.5  # of its height that a box, or a table, shares with another one of its row
 
 
 class Cell(NamedTuple):
@@ -57,7 +57,7 @@ def find_tables(picture: Picture) -> list[Table]:
 
 
 def find_on(page: Sheet) -> list[Table]:
-    """The tables and rows of boxes from top to bottom; none if the page has no ruling with anything in it."""
+    """The tables and rows of boxes, in reading order; none if the page has no ruling with anything in it."""
     lattices = _outermost(ruling.find_lattices(page.straight))
     if min(page.rules) >= 2 and _n_lines(lattices) < SOLID * sum(page.rules):  # the rest is dashed
         bridged = _outermost(ruling.find_lattices(page.straight, page.bridge))
@@ -75,12 +75,12 @@ def find_on(page: Sheet) -> list[Table]:
         boxes = []
     found = [(lattice.corners, _read_grid(ink, lattice, back)) for lattice in grids]
     found += [
-        (np.concatenate([box.corners for row in rows for box in row]), _read_boxes(ink, rows, back))
-        for rows in [_box_rows(boxes)]
+        (np.concatenate([box.corners for box in boxes]), _read_boxes(ink, rows, back))
+        for rows in [[[boxes[number] for number in row] for row in _in_rows([box.corners for box in boxes])]]
         if rows
     ]
     found = [pair for pair in found if not all(cell.is_blank for cell in pair[1].cells)]
-    return [table for _, table in sorted(found, key=lambda pair: pair[0][..., 1].min())]
+    return [found[number][1] for row in _in_rows([corners for corners, _ in found]) for number in row]
 
 
 def _n_lines(lattices: list[Lattice]) -> int:
@@ -159,16 +159,18 @@ def _box(corners: np.ndarray, row: int, column: int, rows: int = 1, columns: int
     )
 
 
-def _box_rows(boxes: list[Lattice]) -> list[list[Lattice]]:
-    """Separate boxes in rows, each from left to right."""
-    rows: list[list[Lattice]] = []
-    for box in sorted(boxes, key=lambda box: box.corners[..., 1].mean()):
-        top, bottom = box.corners[..., 1].min(), box.corners[..., 1].max()
-        if rows and (rows[-1][-1].corners[..., 1].max() - top) >= SAME_ROW * (bottom - top):
-            rows[-1].append(box)
+def _in_rows(outlines: list[np.ndarray]) -> list[list[int]]:
+    """The numbers of outlines (..., 2) in rows from top to bottom, each from left to right."""
+    tops, bottoms = ([one[..., 1].min() for one in outlines], [one[..., 1].max() for one in outlines])
+    rows: list[list[int]] = []
+    for one in np.argsort([outline[..., 1].mean() for outline in outlines], kind="stable").tolist():
+        last = rows[-1][-1] if rows else one
+        shared = min(bottoms[one], bottoms[last]) - max(tops[one], tops[last])
+        if rows and shared >= SAME_ROW * min(bottoms[one] - tops[one], bottoms[last] - tops[last]):
+            rows[-1].append(one)
         else:
-            rows.append([box])
-    return [sorted(row, key=lambda box: box.corners[..., 0].mean()) for row in rows]
+            rows.append([one])
+    return [sorted(row, key=lambda one: outlines[one][..., 0].mean()) for row in rows]
 
 
 def _read_boxes(ink: Ink, rows: list[list[Lattice]], back: perspective.Matrix) -> Table:

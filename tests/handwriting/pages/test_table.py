@@ -82,16 +82,25 @@ def test_bold_rules_of_a_blurred_photo_leave_no_rest_in_cells_with_faint_digits(
         assert cell.is_blank or difference(scan.normalise(cell.ink), expected) < 0.2
 
 
-def test_lines_that_go_on_beyond_a_single_box_make_no_table_of_it():
+def test_lines_that_go_on_beyond_what_may_be_a_letter_make_no_table_of_it():
     picture = np.full((200, 400), 235, np.uint8)
-    cv2.rectangle(picture, (50, 50), (120, 120), 40, 2)
-    for level in (50, 120):
-        cv2.line(picture, (120, level), (330, level), 40, 2)
+    cv2.rectangle(picture, (50, 50), (76, 76), 40, 2)
+    for level in (50, 76):
+        cv2.line(picture, (76, level), (160, level), 40, 2)
     [lattice] = ruling.find_lattices(measure(picture))
     assert lattice.closed.shape == (1, 1)
 
 
-@pytest.mark.parametrize("gap", [15, 18, 21])
+def test_tables_side_by_side_are_found_from_left_to_right_though_the_right_one_is_higher():
+    first = forms.scan(3, 4, [forms.drawn], random(1), tilt=(0, 0)).picture
+    second = forms.scan(4, 3, [forms.drawn], random(2), tilt=(0, 0)).picture
+    page = np.full((max(len(first) + 20, len(second)), first.shape[1] + second.shape[1]), 235, np.uint8)
+    page[20 : 20 + len(first), : first.shape[1]] = first
+    page[: len(second), first.shape[1] :] = second
+    assert [(found.rows, found.columns) for found in table.find_tables(page)] == [(3, 4), (4, 3)]
+
+
+@pytest.mark.parametrize("gap", [8, 12, 15, 18, 21])
 def test_boxes_close_to_each_other_have_lines_of_their_own(gap):
     picture = np.full((140, 40 + 6 * (66 + gap)), 235, np.uint8)
     for left in range(30, 30 + 6 * (66 + gap), 66 + gap):
@@ -245,8 +254,5 @@ def test_a_stroke_as_high_as_its_box_is_no_line():
 @pytest.mark.parametrize(("lower", "rows"), [(4.9, 1), (5.1, 2)])
 def test_boxes_that_share_half_their_height_are_a_row(lower, rows):
     """The second of two boxes, 10 pixels high, lies that much lower."""
-    boxes = [
-        Lattice(np.array([[(x, y), (x + 10, y)], [(x, y + 10), (x + 10, y + 10)]]), np.ones((2, 1)), np.ones((1, 2)))
-        for x, y in ((0.0, 0.0), (20.0, lower))
-    ]
-    assert len(table._box_rows(boxes)) == rows
+    outlines = [np.array([(x, y), (x + 10, y), (x + 10, y + 10), (x, y + 10)]) for x, y in ((0, 0), (20, lower))]
+    assert len(table._in_rows(outlines)) == rows
