@@ -84,17 +84,26 @@ def find_lattices(ink: Ink, bridge: int = 1) -> list[Lattice]:
     """The tables and boxes, in no order; gaps in rules that are shorter than `bridge` pixels are filled."""
     padded = cv2.copyMakeBorder(ink, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=0)
     parts = _bridged(padded, bridge), _bridged(padded.T, bridge)
-    regions, lattices = _regions(parts), []
-    ridges = (measure_ridge(parts[0]), measure_ridge(parts[1])) if regions else parts
-    for region in regions:
-        lattice = _lattice(ridges, region)
-        if lattice is not None:  # now without the text beside it, which hides faint lines, and with what was cut off
-            closer = _lattice(ridges, _bounds(lattice))
-            lattice = closer if closer is not None and _is_alike(closer, lattice) else lattice
-            wider = _lattice(ridges, _bounds(lattice, 1))
-            lattice = wider if wider is not None and _completes(wider, lattice) else lattice
-            lattices += [_with_open_ends(ridges, part) for part in _apart(lattice)]
+    ridges, lattices = (measure_ridge(parts[0]), measure_ridge(parts[1])), list[Lattice]()
+    length = max(SHORTEST, round(max(ink.shape) * PIECE))
+    high = _high(parts[0], length), _high(parts[1], length)
+    for evidence in (ridges, high):  # the first finds what is faint beside digits, but takes text for lines
+        known = [_bounds(lattice) for lattice in lattices]
+        for region in _regions(evidence, length):
+            lattice = None if any(_touch(region, one) for one in known) else _lattice(ridges, region)
+            if lattice is not None:  # now without the text beside it, and with what was cut off
+                closer = _lattice(ridges, _bounds(lattice))
+                lattice = closer if closer is not None and _is_alike(closer, lattice) else lattice
+                wider = _lattice(ridges, _bounds(lattice, 1))
+                lattice = wider if wider is not None and _completes(wider, lattice) else lattice
+                lattices += [_with_open_ends(ridges, part) for part in _apart(lattice)]
     return lattices
+
+
+def _high(part: Ink, length: int) -> Ink:
+    """How much darker than all around each pixel is, after a blur across."""
+    smooth = cv2.blur(part, (length // 2, 1))
+    return cv2.GaussianBlur(smooth, (1, 5), sigmaX=0.1, sigmaY=0.8) - cv2.blur(smooth, (1, 2 * length + 1))
 
 
 def _apart(lattice: Lattice) -> list[Lattice]:
@@ -104,9 +113,7 @@ def _apart(lattice: Lattice) -> list[Lattice]:
         return [lattice]
     groups = np.split(starts, 1 + np.flatnonzero(np.diff(starts) > 1))
     return [
-        Lattice(
-            lattice.corners[:, one[0] : one[-1] + 2], lattice.across[:, one], lattice.down[:, one[0] : one[-1] + 2]
-        )
+        Lattice(lattice.corners[:, one[0] : one[-1] + 2], lattice.across[:, one], lattice.down[:, one[0] : one[-1] + 2])
         for one in groups
         if len(one)
     ]
@@ -166,13 +173,12 @@ def _bounds(lattice: Lattice, cells: int = 0) -> Region:
     return left - across, top - down, right + 1 + across, bottom + 1 + down
 
 
-def _regions(parts: tuple[Ink, Ink]) -> list[Region]:
+def _regions(evidence: Ridges, length: int) -> list[Region]:
     """The left, top, right and bottom of each set of rulings that cross: at least two across and two down."""
     inner = slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN)
-    length = max(SHORTEST, round((max(parts[0].shape) - 2 * MARGIN) * PIECE))
     (_, across, across_stats, _), (_, down, down_stats, _) = (
         cv2.connectedComponentsWithStats(mask, connectivity=8)
-        for mask in _pieces((parts[0][inner], parts[1][inner]), length)
+        for mask in _pieces((evidence[0][inner], evidence[1][inner]), length)
     )
     wide = cv2.dilate(across.astype(np.float32), np.ones((5, 5), np.uint8)).astype(np.int64)
     meet = (wide > 0) & (down > 0)
@@ -216,13 +222,11 @@ def _touch(a: Region, b: Region) -> bool:
     return all(max(a[axis], b[axis]) <= min(a[axis + 2], b[axis + 2]) + CLOSE for axis in (0, 1))
 
 
-def _pieces(parts: tuple[Ink, Ink], length: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def _pieces(evidence: Ridges, length: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Where there is a piece of ruling across, and where there is one down."""
     masks = []
-    for part in parts:
-        smooth = cv2.blur(part, (length // 2, 1))
-        high = cv2.GaussianBlur(smooth, (1, 5), sigmaX=0.1, sigmaY=0.8) - cv2.blur(smooth, (1, 2 * length + 1))
-        dark = (high > max(NOISE_LEVELS * noise(high), MIN_CONTRAST)).astype(np.uint8)
+    for part in evidence:
+        dark = (part > max(NOISE_LEVELS * noise(part), MIN_CONTRAST)).astype(np.uint8)
         thick = cv2.dilate(dark, np.ones((3, 1), np.uint8))
         masks.append(cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, length), np.uint8)))
     return masks[0], np.ascontiguousarray(masks[1].T)
