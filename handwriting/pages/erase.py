@@ -135,7 +135,8 @@ def _measure(ink: Ink, limits: Ink, lines: np.ndarray, along: np.ndarray) -> npt
         inset = (along[piece + 1] - start) // 8
         top = max(0, line - reach)
         box = slice(top, line + reach + 1), slice(start + inset, along[piece + 1] - inset)
-        profile = np.quantile(ink[box], 0.35, axis=1)
+        rank = (box[1].stop - box[1].start) * 35 // 100
+        profile = np.partition(ink[box], rank, axis=1)[:, rank]  # np.quantile takes twice as long
         nearness = 1 - np.abs(np.arange(len(profile)) + top - line) / (2 * reach)
         peak = int(np.argmax(profile * nearness))
         beside = np.flatnonzero(profile <= max(MIN_INK / 2, min(BESIDE * profile[peak], limits[box].min() / 2)))

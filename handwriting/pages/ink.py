@@ -14,7 +14,7 @@ DESK = 0.75  # of the paper's brightness: an edge of the picture that is darker 
 ALONG = 0.9  # of an edge shows the desk
 HALF = 128  # brightness: a darker picture may be of a blackboard
 STEP = 0.25  # of the brightness: from paper to a desk, or into a shadow
-NOISE_SAMPLE = 200_000  # values are enough
+NOISE_SAMPLE = 50_000  # values are enough
 BLACK = 10  # of 255: a darker board says nothing about the light
 
 

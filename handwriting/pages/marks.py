@@ -80,6 +80,8 @@ def join(marks: list[Mark], highest: float = np.inf) -> list[Mark]:
 
 def _belong_together(a: Mark, b: Mark, highest: float) -> bool:
     shared = min(a.right, b.right) - max(a.left, b.left)
+    if shared < 0:  # most pairs
+        return False
     gap = max(a.top, b.top) - min(a.bottom, b.bottom)
     small, tall = sorted((a.height, b.height))
     needed = 0.7 if small > 0.6 * tall else 0.3  # two slanted digits may overlap a little

@@ -8,7 +8,6 @@ from scipy import ndimage
 from benchmarks.drawn import forms, strokes
 from handwriting.pages import ruling, scan, table
 from handwriting.pages.ink import measure
-from handwriting.pages.ruling import Lattice
 
 
 def random(seed: int = 0) -> np.random.Generator:
