@@ -25,7 +25,7 @@ from stages.digits.base import dataset, errors, params, splits
 from stages.digits.base.errors import InputError
 from stages.digits.prediction import ensemble
 
-DEVELOPMENT, REPORT = range(5), range(1000, 1010)  # the seeds of each kind's pages
+DEVELOPMENT, REPORT = range(5), range(2000, 2010)  # the seeds of each kind's pages
 
 
 def read(picture: Picture, members: list, reference: dataset.Labelled) -> dict[Place, Cell]:
