@@ -51,27 +51,28 @@ def read(picture: Picture, members: list[keras.Model], reference: Labelled, *, m
     page = sheet.straighten(picture)
     tables = table.find_on(page)
     candidates = [_in_cells(one) for one in tables] or [scan.find_one(picture) or scan.find_on(page)]
-    turns = _quarter_turns(np.concatenate([one.images for one in candidates]), members[:2]) if may_turn else 0
-    if turns:
+    images = np.concatenate([one.images[np.ptp(one.spans, axis=1) == 1] for one in candidates])
+    turns, gain = _quarter_turns(images, members[:2]) if may_turn else (0, 0.0)
+    if turns and gain > TURN_GAIN:
         return read(np.ascontiguousarray(np.rot90(picture, turns)), members, reference, may_turn=False)
     if not tables:
         digits = _choose(candidates[0], ensemble.average(candidates[0].images, members))
         if FEWEST_RULES <= min(page.rules) < table.MANY_RULES:  # a table that wasn't found: its digits have no places
             return Page(picture, [], doubt(digits, np.ones(len(digits.images), dtype=bool)))
-        return Page(picture, [], doubt_all(doubt_strange(digits, reference)))
+        return Page(picture, [], doubt_all(doubt_strange(digits, reference), turns > 0))
     digits_of = [
-        doubt_all(doubt(digits, _is_print(digits, one)))
+        doubt_all(doubt(digits, _is_print(digits, one)), turns > 0)
         for one, digits in zip(tables, (_read_cells(found, members) for found in candidates), strict=True)
     ]
     return Page(picture, list(zip(tables, digits_of, strict=True)), _concatenate(digits_of))
 
 
-def doubt_all(digits: Digits) -> Digits:
-    """The digits; none is sure where most aren't: that may be print, or a page on its head. Nor are bars: many ones."""
+def doubt_all(digits: Digits, is_turned: bool = False) -> Digits:
+    """The digits; none is sure on a page that may be turned, or where most aren't: print. Nor are bars: many ones."""
     is_sure, is_one = digits.probabilities.max(axis=1) >= SURE, digits.probabilities.argmax(axis=1) == 1
     if len(is_sure) <= FEW:
         return digits
-    if is_sure.mean() < 0.5:
+    if is_turned or is_sure.mean() < 0.5:
         return doubt(digits, np.ones(len(is_sure), dtype=bool))
     return doubt(digits, is_one & (is_one.mean() > 0.5))
 
@@ -150,15 +151,15 @@ def _read_cells(found: Candidates, members: list[keras.Model]) -> Digits:
     return _choose(found, probabilities, holds_one=True) if holds_one else digits
 
 
-def _quarter_turns(images: Images, members: list[keras.Model]) -> int:
-    """By how many quarter turns against the clock the page is to be turned: where its digits are likeliest."""
+def _quarter_turns(images: Images, members: list[keras.Model]) -> tuple[int, float]:
+    """The quarter turns against the clock by which digits are likeliest, and the gain in their mean log probability."""
     if len(images) < TURN_LEAST:
-        return 0
+        return 0, 0.0
     sample = images[np.linspace(0, len(images) - 1, min(TURN_SAMPLE, len(images))).astype(int)]
     turned = np.concatenate([np.rot90(sample, turns, axes=(1, 2)) for turns in range(4)])
     likelihoods = np.log(ensemble.average(turned, members).max(axis=1)).reshape(4, len(sample)).mean(axis=1)
     best = int(np.argmax(likelihoods))
-    return best if likelihoods[best] > likelihoods[0] + TURN_GAIN else 0
+    return best, float(likelihoods[best] - likelihoods[0])
 
 
 def _concatenate(parts: list[Digits]) -> Digits:
