@@ -63,8 +63,10 @@ def find_on(page: Sheet) -> list[Table]:
         bridged = _outermost(ruling.find_lattices(page.straight, page.bridge))
         lattices = bridged if _n_lines(lattices) < _n_lines(bridged) <= sum(page.rules) + 2 else lattices
     lattices = [lattice for lattice in lattices if not _is_squared_paper(lattice, page.marks)]
-    if min(page.rules) >= MANY_RULES and _count_inside(lattices, page.marks) < len(page.marks) / 2:
-        return []  # squared paper, a part of which looks like a table
+    across = sum(len(lattice.corners) for lattice in lattices)
+    is_paper = min(page.rules) >= MANY_RULES or (page.rules[0] > 2 * across and page.rules[1] < 2)
+    if is_paper and _count_inside(lattices, page.marks) < len(page.marks) / 2:
+        return []  # squared or lined, a part of which looks like a table
     ink, back = page.ink, page.back
     grids = [lattice for lattice in lattices if lattice.closed.size > 1]
     boxes = [lattice for lattice in lattices if lattice.closed.size == 1]

@@ -174,6 +174,14 @@ def test_a_page_is_unsure_where_most_of_its_digits_are():
     assert (reading.doubt_all(few).probabilities.max(axis=1) >= reading.SURE).all()
 
 
+def test_nothing_is_sure_on_a_page_that_may_be_turned():
+    digits = reading.Digits(
+        np.zeros((12, 4), int), np.zeros((12, 28, 28), np.uint8), np.eye(10)[[3] * 12], np.zeros(12, int)
+    )
+    assert (reading.doubt_all(digits, is_turned=True).probabilities.max(axis=1) < reading.SURE).all()
+    assert (reading.doubt_all(digits).probabilities.max(axis=1) >= reading.SURE).all()
+
+
 def test_a_barcodes_bars_are_no_sure_ones():
     probabilities = np.eye(10)[[1] * 12 + [4] * 8]
     digits = reading.Digits(np.zeros((20, 4), int), np.zeros((20, 28, 28), np.uint8), probabilities, np.zeros(20, int))

@@ -90,6 +90,19 @@ def test_lines_that_go_on_beyond_what_may_be_a_letter_make_no_table_of_it():
     assert lattice.closed.shape == (1, 1)
 
 
+def test_strokes_between_two_rules_of_lined_paper_are_no_table():
+    picture = np.full((500, 700), 235, np.uint8)
+    for level in range(60, 480, 40):
+        cv2.line(picture, (20, level), (680, level), 150, 2)
+        for left in range(450, 650, 50):
+            cv2.circle(picture, (left, level - 18), 10, 40, 3)
+    for left in (200, 240, 280):
+        cv2.line(picture, (left, 220), (left, 260), 150, 2)
+    cv2.circle(picture, (220, 240), 10, 40, 3)
+    assert ruling.find_lattices(measure(picture))
+    assert table.find_tables(picture) == []
+
+
 def test_tables_side_by_side_are_found_from_left_to_right_though_the_right_one_is_higher():
     first = forms.scan(3, 4, [forms.drawn], random(1), tilt=(0, 0)).picture
     second = forms.scan(4, 3, [forms.drawn], random(2), tilt=(0, 0)).picture
