@@ -251,7 +251,7 @@ def _ruled_lines(ridges: Ridges, rows: Lines, columns: Lines) -> tuple[Lines, Li
     while len(rows) >= 2 and len(columns) >= 2:
         corners = find_crossings(rows, columns, ridges[0].shape)
         across, down = (dark > AS_DARK for dark in _ruled_sides(ridges, corners))
-        of_rows = across[:, across.any(axis=0)].mean(axis=1)  # boxes leave gaps between them
+        of_rows = across.sum(axis=1) / max(1, across.any(axis=0).sum())  # boxes leave gaps between them
         of_columns = down.mean(axis=0)
         for of_lines, along, beside in ((of_rows, across, down), (of_columns, down.T, across.T)):
             for end in (0, -1):  # no cells behind it, but for a head or foot of merged ones
