@@ -16,7 +16,6 @@ OPEN = 0.12  # of a line's length may be missing
 RULED = 0.6  # of the pieces of a line
 STRIP = 70  # pixels of a line that is followed as if it were straight
 MAX_STRIPS = 12
-SAMPLE = 3  # of a strip's columns, every so many: ridges are smooth
 MAX_DRIFT = 2  # pixels that a line may move from one strip to the next
 MIN_CELL = 8  # pixels of a cell's side
 MARGIN = 15  # pixels around the region
@@ -48,7 +47,7 @@ def find_crossings(rows: Lines, columns: Lines, shape: tuple[int, int]) -> npt.N
 def measure_evidence(ridge: Ink, n_strips: int, missing: float) -> Ink:
     """How dark a line across would be (positions, strips), but for a fraction of its length that may be missing."""
     inner = ridge[:, MARGIN : ridge.shape[1] - MARGIN]
-    strips = [np.quantile(strip[:, ::SAMPLE], missing, axis=1) for strip in np.array_split(inner, n_strips, axis=1)]
+    strips = [np.quantile(strip, missing, axis=1) for strip in np.array_split(inner, n_strips, axis=1)]
     return cv2.GaussianBlur(np.stack(strips, axis=1).astype(np.float32), (1, 9), sigmaX=0.1, sigmaY=1.2)
 
 

@@ -32,6 +32,7 @@ WHOLE = 0.8  # of the cells along an edge have three sides or four
 CUT = 0.4  # of a cell, at least, lies behind the last line that is seen
 MOST_OPEN = 12  # cells that are added at an edge
 STRAY, REGULAR = 0.12, 4  # of a cell, by which those of a regular ruling differ; its lines, at least
+COVERED = 0.7  # of a region, by known tables
 CLOSE = 4  # pixels between the parts of a table
 
 Region = tuple[int, int, int, int]  # left, top, right and bottom
@@ -88,16 +89,23 @@ def find_lattices(ink: Ink, bridge: int = 1) -> list[Lattice]:
     length = max(SHORTEST, round(max(ink.shape) * PIECE))
     high = _high(parts[0], length), _high(parts[1], length)
     for evidence in (ridges, high):  # the first finds what is faint beside digits, but takes text for lines
-        known = [_bounds(lattice) for lattice in lattices]
         for region in _regions(evidence, length):
-            lattice = None if any(_touch(region, one) for one in known) else _lattice(ridges, region)
+            known = [one for one in lattices if _touch(region, _bounds(one))]
+            covered = sum(_area(_bounds(one)) for one in known)
+            lattice = None if covered > COVERED * _area(region) else _lattice(ridges, region)
             if lattice is not None:  # now without the text beside it, and with what was cut off
                 closer = _lattice(ridges, _bounds(lattice))
                 lattice = closer if closer is not None and _is_alike(closer, lattice) else lattice
                 wider = _lattice(ridges, _bounds(lattice, 1))
                 lattice = wider if wider is not None and _completes(wider, lattice) else lattice
-                lattices += [_with_open_ends(ridges, part) for part in _apart(lattice)]
+                if lattice.closed.sum() > sum(one.closed.sum() for one in known):
+                    lattices = [one for one in lattices if not any(one is other for other in known)]
+                    lattices += [_with_open_ends(ridges, part) for part in _apart(lattice)]
     return lattices
+
+
+def _area(region: Region) -> int:
+    return (region[2] - region[0]) * (region[3] - region[1])
 
 
 def _high(part: Ink, length: int) -> Ink:
