@@ -95,7 +95,8 @@ def find_lattices(ink: Ink, bridge: int = 1) -> list[Lattice]:
             lattice = None if covered > COVERED * _area(region) else _lattice(ridges, region)
             if lattice is not None:  # now without the text beside it, and with what was cut off
                 closer = _lattice(ridges, _bounds(lattice))
-                lattice = closer if closer is not None and _is_alike(closer, lattice) else lattice
+                is_better = closer is not None and (_is_alike(closer, lattice) or len(_apart(closer)) > 1)
+                lattice = closer if closer is not None and is_better else lattice
                 wider = _lattice(ridges, _bounds(lattice, 1))
                 lattice = wider if wider is not None and _completes(wider, lattice) else lattice
                 if lattice.closed.sum() > sum(one.closed.sum() for one in known):
