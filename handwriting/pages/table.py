@@ -77,11 +77,10 @@ def find_on(page: Sheet) -> list[Table]:
     if len(boxes) < FEWEST_BOXES and _count_inside(boxes, page.marks) < len(page.marks) / 2:
         boxes = []
     found = [(lattice.corners, _read_grid(ink, lattice, back)) for lattice in grids]
-    found += [
-        (np.concatenate([box.corners for box in boxes]), _read_boxes(ink, rows, back))
-        for rows in [[[boxes[number] for number in row] for row in _in_rows([box.corners for box in boxes])]]
-        if rows
-    ]
+    if boxes:
+        outlines = [box.corners for box in boxes]
+        rows = [[boxes[number] for number in row] for row in _in_rows(outlines)]
+        found.append((np.concatenate(outlines), _read_boxes(ink, rows, back)))
     found = [pair for pair in found if not all(cell.is_blank for cell in pair[1].cells)]
     return [found[number][1] for row in _in_rows([corners for corners, _ in found]) for number in row]
 
