@@ -59,10 +59,10 @@ def find_tables(picture: Picture) -> list[Table]:
 def find_on(page: Sheet) -> list[Table]:
     """The tables and rows of boxes, in reading order; none if the page has no ruling with anything in it."""
     lattices = _outermost(ruling.find_lattices(page.straight))
-    across, down = (sum(one.corners.shape[axis] for one in lattices if one.closed.size > 1) for axis in (0, 1))
+    across, down = _count_lines(lattices)
     if across < SOLID * page.rules[0] and down < SOLID * page.rules[1]:  # the rest is dashed; text may look like rules
         bridged = _outermost(ruling.find_lattices(page.straight, page.bridge))
-        lattices = bridged if across + down < _n_lines(bridged) <= sum(page.rules) + 2 else lattices
+        lattices = bridged if across + down < sum(_count_lines(bridged)) <= sum(page.rules) + 2 else lattices
     lattices = [lattice for lattice in lattices if not _is_squared_paper(lattice, page.marks)]
     across = sum(len(lattice.corners) for lattice in lattices)
     is_paper = min(page.rules) >= MANY_RULES or (page.rules[0] > 2 * across and page.rules[1] < 2)
@@ -85,8 +85,10 @@ def find_on(page: Sheet) -> list[Table]:
     return [found[number][1] for row in _in_rows([corners for corners, _ in found]) for number in row]
 
 
-def _n_lines(lattices: list[Lattice]) -> int:
-    return sum(sum(one.corners.shape[:2]) for one in lattices if one.closed.size > 1)
+def _count_lines(lattices: list[Lattice]) -> tuple[int, int]:
+    """How many lines across and down the tables have, boxes aside."""
+    across, down = (sum(one.corners.shape[axis] for one in lattices if one.closed.size > 1) for axis in (0, 1))
+    return across, down
 
 
 def _count_inside(lattices: list[Lattice], marks: list[Mark]) -> int:
