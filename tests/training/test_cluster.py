@@ -1,5 +1,6 @@
 """Members on Dask: real schedulers and workers in their own processes, and what happens when they die."""
 
+import logging
 import os
 import re
 import resource
@@ -130,7 +131,8 @@ def test_a_worker_killed_in_training_costs_a_retry_and_no_bit(folder, labelled, 
 
 
 @pytest.mark.slow
-def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled, recipe, expected):
+def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled, recipe, expected, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("distributed.client"), "handlers", [caplog.handler])
     with (
         scheduler(folder) as (address, started),
         worker(address, folder, "only"),
@@ -141,6 +143,7 @@ def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled
         cluster.train_members(labelled, recipe, ignore, ignore)
     assert f"the Dask scheduler at {address} was lost" in str(lost.value)
     assert "\n" not in str(lost.value)
+    assert caplog.text == ""  # what Dask would say
     assert len(member_cache.unfinished(member_cache.keys(labelled, recipe))) < 2
     with worker_in_this_process():
         assert cluster.train_members(labelled, recipe, ignore, ignore) == expected

@@ -86,6 +86,8 @@ def train_members(
 @contextmanager
 def client(most: int, log: Callable[[str], None]) -> Iterator[distributed.Client]:
     """A client of the cluster at DASK_SCHEDULER_ADDRESS, or of a new local one with at most that many workers."""
+    for part in ("distributed", "distributed.client"):  # what stops a run is reported as one line of ours
+        logging.getLogger(part).setLevel(logging.CRITICAL)
     address = dask.config.get("scheduler-address", None)
     if address:
         try:
@@ -98,7 +100,6 @@ def client(most: int, log: Callable[[str], None]) -> Iterator[distributed.Client
         return
     workers = max(1, min(most, CPU_COUNT, MEMORY_LIMIT // WORKER_MEMORY))
     _allow_open_files(OPEN_FILES + OPEN_FILES_OF_A_WORKER * workers)
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what stops a run is reported as one line of ours
     with dask.config.set(DASK_CONFIG), _local_cluster(workers) as cluster, distributed.Client(cluster) as client:
         log(f"{workers} worker{'s' * (workers > 1)} on this machine, dashboard {client.dashboard_link}")
         yield client
