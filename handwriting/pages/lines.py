@@ -47,8 +47,8 @@ def find_crossings(rows: Lines, columns: Lines, shape: tuple[int, int]) -> npt.N
 def measure_evidence(ridge: Ink, n_strips: int, missing: float) -> Ink:
     """How dark a line across would be (positions, strips), but for a fraction of its length that may be missing."""
     inner = ridge[:, MARGIN : ridge.shape[1] - MARGIN]
-    strips = [np.quantile(strip, missing, axis=1) for strip in np.array_split(inner, n_strips, axis=1)]
-    return cv2.GaussianBlur(np.stack(strips, axis=1).astype(np.float32), (1, 9), sigmaX=0.1, sigmaY=1.2)
+    strips = [quantiles(strip, missing) for strip in np.array_split(inner, n_strips, axis=1)]
+    return cv2.GaussianBlur(np.stack(strips, axis=1), (1, 9), sigmaX=0.1, sigmaY=1.2)
 
 
 def measure_ridge(ink: Ink, reaches: tuple[int, ...] = REACHES) -> Ink:
@@ -60,6 +60,13 @@ def measure_ridge(ink: Ink, reaches: tuple[int, ...] = REACHES) -> Ink:
         beside = cv2.max(shifted[: -2 * reach], shifted[2 * reach :])
         cv2.max(best, cv2.subtract(smooth, beside), best)
     return best
+
+
+def quantiles(rows: Ink, fraction: float) -> npt.NDArray[np.float32]:
+    """A quantile of each row, as NumPy's, which takes seven times as long."""
+    ordered, place = np.sort(rows, axis=1), fraction * (rows.shape[1] - 1)
+    below, above = ordered[:, int(place)], ordered[:, int(np.ceil(place))]
+    return below + np.float32(place % 1) * (above - below)
 
 
 def _follow(evidence: np.ndarray, threshold: float) -> Lines:

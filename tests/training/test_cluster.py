@@ -131,7 +131,9 @@ def test_a_worker_killed_in_training_costs_a_retry_and_no_bit(folder, labelled, 
 
 
 @pytest.mark.slow
-def test_a_lost_scheduler_is_one_line_and_finished_members_stay(folder, labelled, recipe, expected, caplog, monkeypatch):
+def test_a_lost_scheduler_is_one_line_and_finished_members_stay(
+    folder, labelled, recipe, expected, caplog, monkeypatch
+):
     monkeypatch.setattr(logging.getLogger("distributed.client"), "handlers", [caplog.handler])
     with (
         scheduler(folder) as (address, started),
