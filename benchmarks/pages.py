@@ -23,7 +23,7 @@ from benchmarks.shared import harness
 from handwriting import predict
 from handwriting.pages import picture, sheet, table
 from handwriting.piles import pile
-from stages.digits.base import errors, params
+from stages.digits.base import errors
 from stages.digits.prediction import ensemble
 
 PAGES = 200  # of the pile: of fewer, the start of Python and of workers would be most of the time
@@ -83,7 +83,7 @@ def measure_steps(folder: Path) -> pd.DataFrame:
 
         return call
 
-    reader = pile.Reader(*predict.load_models(), params.classes())
+    reader = predict.unloaded_reader().load()
     pile.read_page("", picture.load(paths[0]), reader)  # compiles the networks
     load, read_page = timed("decode", picture.load), timed("all", pile.read_page)
     with (

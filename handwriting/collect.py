@@ -25,8 +25,8 @@ from handwriting.pages.picture import Picture
 from stages.digits.base import dataset, errors, params
 from stages.digits.base.dataset import Images, Labels, Probabilities
 from stages.digits.base.errors import InputError
-from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble
+from stages.digits.prediction.ensemble import Model
 from stages.digits.tables import own
 
 SAME = 0.9  # cosine of two scans of one written digit; of two written ones of a hand it is 0.6 to 0.8
@@ -76,7 +76,7 @@ class Models:
     """The trained members, loaded when first asked."""
 
     def __init__(self) -> None:
-        self.members: list[keras.Model] = []
+        self.members: list[Model] = []
 
     def predict(self, images: Images) -> Probabilities:
         """The probabilities of images; all 0 where nothing was trained yet."""

@@ -22,8 +22,8 @@ from handwriting.pages import picture, reading, report
 from handwriting.web import server
 from stages.digits.base import dataset, errors, params
 from stages.digits.base.errors import InputError
-from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble
+from stages.digits.prediction.ensemble import Model
 from stages.digits.tables import own
 
 PAGE = Path(__file__).with_name("web") / "demo.html"
@@ -31,7 +31,7 @@ PAGE = Path(__file__).with_name("web") / "demo.html"
 Predict = Callable[[bytes], dict]  # a PNG file -> what the page shows
 
 
-def answer(drawing: bytes, members: list[keras.Model], reference: dataset.Labelled, classes: Sequence[str]) -> dict:
+def answer(drawing: bytes, members: list[Model], reference: dataset.Labelled, classes: Sequence[str]) -> dict:
     """A drawing as a PNG file -> `digits` as `predict --json` gives them, but `probabilities` aren't rounded.
 
     They are pairs of class and value: a browser would sort an object's keys. Each digit also has `seen`, the network's
@@ -90,9 +90,10 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, choices=range(2**16), default=8000, metavar="PORT", help="8000 by default")
     port = parser.parse_args().port
-    members, reference = predict.load_models()
-    print(predict.learned_from(reference))
-    classes, lock = params.classes(), threading.Lock()
+    unloaded = predict.unloaded_reader()
+    print(predict.learned_from(unloaded.reference))
+    members, reference, classes, _ = unloaded.load()
+    lock = threading.Lock()
     corrections = Corrections(params.own() or own.FOLDER)
 
     def predict_one(drawing: bytes) -> dict:

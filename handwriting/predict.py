@@ -22,15 +22,14 @@ from handwriting.piles import journal, pile
 from handwriting.piles.summary import Summary, log
 from stages.digits.base import dataset, errors, files, params
 from stages.digits.base.errors import InputError
-from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble
 
 
-def load_models() -> tuple[list[keras.Model], dataset.Labelled]:
+def unloaded_reader() -> pile.UnloadedReader:
     """The members, and the labelled images that a digit must resemble; InputError if nothing was trained yet."""
     if not dataset.model_paths():
         raise InputError(f"{dataset.MODELS}: no models yet; {dataset.RERUN}")
-    return ensemble.load_members(), dataset.load_labelled(dataset.LABELLED)
+    return pile.UnloadedReader(ensemble.read_members(), dataset.load_labelled(dataset.LABELLED), params.classes())
 
 
 def learned_from(reference: dataset.Labelled) -> str:
@@ -85,21 +84,21 @@ def write(printed: dict, name: str, arguments: argparse.Namespace, separator: st
 
 def main() -> None:
     arguments = parse()
-    members, reference = load_models()
-    print(learned_from(reference), file=sys.stderr)
+    unloaded = unloaded_reader()
+    print(learned_from(unloaded.reference), file=sys.stderr)
     places = pile.places(file for path in arguments.images for file in picture.files_of(path))
     wanted = ["show-unsure" if arguments.unsure_only else "show"] * bool(arguments.show)
     wanted += ["json"] * arguments.json or ["text"] * (len(places) == 1 or not arguments.csv)
-    reader = pile.Reader(members, reference, params.classes(), wanted)
+    unloaded = unloaded._replace(wanted=wanted)
     summary = Summary(len(places))
 
     def read(known: Collection[pile.Place]) -> Generator[tuple[pile.Place, pile.Result | None]]:
         if known:
             log(f"{arguments.csv}: {len(known):,} pages were read by an earlier run")
-        return pile.read(places, known, reader, log)
+        return pile.read(places, known, unloaded, log)
 
     if arguments.csv:
-        results = journal.keep(arguments.csv, pile.digest(reader.classes), places, not wanted, read)
+        results = journal.keep(arguments.csv, pile.digest(unloaded.classes), places, not wanted, read)
     else:
         results = ((result, True) for _, result in read(()) if result)
     separator = "["

@@ -10,8 +10,8 @@ from handwriting.pages.picture import Picture
 from handwriting.pages.segment import Boxes, Candidates
 from handwriting.pages.table import Cell, Table
 from stages.digits.base.dataset import DIGITS, SIDE, Images, Labelled, Probabilities
-from stages.digits.model.backend import keras
 from stages.digits.prediction import ensemble, neighbours
+from stages.digits.prediction.ensemble import Model
 
 SURE = 0.9  # of the top probability: below it, 2 % of MNIST and 80 % of the errors on it
 MAX_DISTANCE = 250_000  # under the IDM, to the nearest labelled image of the class: 1.5 % of MNIST are farther away
@@ -46,7 +46,7 @@ class Page(NamedTuple):
     digits: Digits  # those of the tables, one table after the other, or those of the plain page
 
 
-def read(picture: Picture, members: list[keras.Model], reference: Labelled, *, may_turn: bool = True) -> Page:
+def read(picture: Picture, members: list[Model], reference: Labelled, *, may_turn: bool = True) -> Page:
     """The tables of a picture, or the digits on it if there is none; InputError if there is nothing to read."""
     page = sheet.straighten(picture)
     tables = table.find_on(page)
@@ -144,14 +144,14 @@ def _bounds(cell: Cell) -> np.ndarray:
     return np.concatenate([np.floor(cell.box.min(axis=0)), np.ceil(cell.box.max(axis=0))]).astype(np.int64)
 
 
-def _read_cells(found: Candidates, members: list[keras.Model]) -> Digits:
+def _read_cells(found: Candidates, members: list[Model]) -> Digits:
     probabilities = ensemble.average(found.images, members) if len(found.images) else np.zeros((0, DIGITS))
     digits = _choose(found, probabilities)
     holds_one = len(digits.lines) > 0 and (np.unique(digits.lines, return_counts=True)[1] == 1).mean() >= MOSTLY
     return _choose(found, probabilities, holds_one=True) if holds_one else digits
 
 
-def _quarter_turns(images: Images, members: list[keras.Model]) -> tuple[int, float]:
+def _quarter_turns(images: Images, members: list[Model]) -> tuple[int, float]:
     """The quarter turns against the clock by which digits are likeliest, and the gain in their mean log probability."""
     if len(images) < TURN_LEAST:
         return 0, 0.0

@@ -22,10 +22,11 @@ from handwriting.pages.report import Reading
 from stages.digits.base import dataset
 from stages.digits.base.dataset import Labelled
 from stages.digits.base.errors import InputError
-from stages.digits.model.backend import keras
+from stages.digits.prediction import ensemble
+from stages.digits.prediction.ensemble import Model
 from stages.digits.training import member_cache
 
-CLUSTER_PAGES = 12  # to start two workers takes 14 CPU seconds, as long as nine pages
+CLUSTER_PAGES = 12  # to start two workers takes 7 CPU seconds, as long as six pages
 CODE = ("base", "model", "prediction", "../../handwriting/pages", "../../handwriting/piles")
 LIBRARIES = ("opencv-python-headless", "pillow", "pillow-heif", "pypdfium2", "scipy")  # and those of the models
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
@@ -38,10 +39,24 @@ Pages = Iterator[tuple[int, str, Picture | str]]  # see `_decode`
 class Reader(NamedTuple):
     """What reads a page, and what is wanted of it beside its rows: text, json, show, show-unsure."""
 
-    members: list[keras.Model]
+    members: list[Model]
     reference: Labelled
     classes: Sequence[str]
     wanted: Sequence[str] = ()
+
+
+class UnloadedReader(NamedTuple):
+    """A reader with its members' files: a process that only sends them to workers needs no TensorFlow."""
+
+    files: dict[Path, bytes]
+    reference: Labelled
+    classes: Sequence[str]
+    wanted: Sequence[str] = ()
+
+    def load(self) -> Reader:
+        """InputError if a file is damaged."""
+        members = [ensemble.load_member(path, content) for path, content in self.files.items()]
+        return Reader(members, *self[1:])
 
 
 class Place(NamedTuple):
@@ -81,7 +96,7 @@ def state_of(file: str) -> str:
 
 
 def read(
-    places: Sequence[Place], known: Collection[Place], reader: Reader, log: Callable[[str], None]
+    places: Sequence[Place], known: Collection[Place], unloaded: UnloadedReader, log: Callable[[str], None]
 ) -> Generator[tuple[Place, Result | None]]:
     """The result of each page, in order, None if it is known.
 
@@ -89,9 +104,9 @@ def read(
     """
     left, pages, done = sum(place not in known for place in places), _decode(places, known), dict[int, Result]()
     if left > 1 and (ADDRESS in os.environ or (left >= CLUSTER_PAGES and len(os.sched_getaffinity(0)) > 1)):
-        results = _read_on_workers(pages, left, reader, log)
+        results = _read_on_workers(pages, left, unloaded, log)
     else:
-        results = ((number, read_page(name, content, reader)) for number, name, content in pages)
+        results = _read_here(pages, unloaded)
     for number, place in enumerate(places):
         if place in known:
             yield place, None
@@ -120,21 +135,35 @@ def _decode(places: Sequence[Place], known: Collection[Place]) -> Pages:
             yield number, place.name, str(error.code).removeprefix(f"{place.file}: ")
 
 
-def _read_on_workers(pages: Pages, left: int, reader: Reader, log: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
+def _read_here(pages: Pages, unloaded: UnloadedReader) -> Iterator[tuple[int, Any]]:
+    reader = unloaded.load()
+    for number, name, content in pages:
+        yield number, read_page(name, content, reader)
+
+
+def _read_on_workers(
+    pages: Pages, left: int, unloaded: UnloadedReader, log: Callable[[str], None]
+) -> Iterator[tuple[int, Any]]:
     from stages.digits.training import cluster  # here: Dask takes a second to import, and one picture needs none
 
     name, advice = f"page-{secrets.token_hex(8)}", f"start it again; {GO_ON}"
-    job = cluster.Job(name, read_on_worker, pickle.dumps(reader), CODE, advice)
+    job = cluster.Job(name, read_on_worker, pickle.dumps(unloaded), CODE, advice)
     with cluster.client(left, log) as client, closing(cluster.run(client, job, pages, ahead=1)) as results:
         yield from results
 
 
-def read_on_worker(_worker: object, reader: bytes, _number: int, name: str, content: Picture | str) -> Result:
-    """Read a page on this worker."""
-    return read_page(name, content, _unpickle(reader))
+def read_on_worker(_worker: object, unloaded: bytes, _number: int, name: str, content: Picture | str) -> Result | str:
+    """Read a page on this worker; a line if it can't load the members."""
+    try:
+        reader = _load(unloaded)
+    except InputError as error:
+        return str(error.code)
+    return read_page(name, content, reader)
 
 
-_unpickle = functools.lru_cache(maxsize=1)(pickle.loads)  # once for all pages
+@functools.lru_cache(maxsize=1)  # once for all pages
+def _load(unloaded: bytes) -> Reader:
+    return pickle.loads(unloaded).load()
 
 
 def read_page(name: str, content: Picture | str, reader: Reader) -> Result:

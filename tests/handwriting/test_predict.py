@@ -49,7 +49,7 @@ def run(page: Path, monkeypatch, capsys) -> Callable[..., tuple[str, str]]:
     def run(*arguments: object) -> tuple[str, str]:
         monkeypatch.setattr(sys, "argv", ["predict", *map(str, arguments)])
         monkeypatch.setattr(dataset, "model_paths", lambda: [dataset.model_path(0)])
-        monkeypatch.setattr(ensemble, "load_members", lambda: ["member"])
+        monkeypatch.setattr(ensemble, "load_member", lambda *_: "member")
         monkeypatch.setattr(ensemble, "average", answer)
         monkeypatch.setattr(reading, "doubt_strange", lambda digits, _: digits)
         predict.main()

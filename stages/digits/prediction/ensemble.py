@@ -1,38 +1,56 @@
 """From images to probabilities: load the members, predict with TTA, average, refine uncertain predictions by k-NN."""
 
+import io
+import tempfile
 import zipfile
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from stages.digits.base import dataset, splits
 from stages.digits.base.dataset import DIGITS, SIDE, Images, Labelled, OutOfFold, Probabilities
 from stages.digits.base.errors import InputError
-from stages.digits.model.backend import keras
 from stages.digits.prediction import neighbours
 
 TTA_THRESHOLD = 0.9  # of the top probability; most images are above 0.98
 PREDICT_BATCH_SIZE = 500  # larger is no faster
 
 
-def load_members() -> list[keras.Model]:
+class Model(Protocol):
+    """A trained member, as Keras loads it."""
+
+    def predict_on_batch(self, x: Images) -> Probabilities: ...
+
+
+def load_members() -> list[Model]:
     """The trained members, in order; InputError if anything else is among their files."""
+    return [load_member(path, content) for path, content in read_members().items()]
+
+
+def read_members() -> dict[Path, bytes]:
+    """The members' files, in order, unread by Keras; InputError if there are others among them."""
     paths = dataset.model_paths()
     expected = [dataset.model_path(member) for member in range(max(1, len(paths)))]
     for path, name in zip_longest(paths, expected):
         if path != name:
             raise InputError(f"{path or dataset.MODELS}: expected {name}; remove {dataset.MODELS}, run `dvc repro`")
-    return [_load(path) for path in paths]
+    return {path: path.read_bytes() for path in paths}
 
 
-def _load(path: Path) -> keras.Model:
-    """Load a member in Keras' safe mode, which executes no code from the file; InputError if it isn't a member."""
+def load_member(path: Path, content: bytes) -> Model:
+    """Load a file's content in Keras' safe mode, which executes no code from it; InputError if it isn't a member."""
+    from stages.digits.model.backend import keras  # here: TensorFlow takes seconds to import, and some load nothing
+
     try:
-        with zipfile.ZipFile(path) as archive:  # Keras reads on where a checksum is wrong
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:  # Keras reads on where a checksum is wrong
             if entry := archive.testzip():
                 raise zipfile.BadZipFile(f"wrong checksum of {entry}")
-        model = keras.models.load_model(path, safe_mode=True)
+        with tempfile.NamedTemporaryFile(suffix=".keras") as file:
+            file.write(content)
+            file.flush()
+            model = keras.models.load_model(file.name, safe_mode=True)
         problem = _problem(model)
     except Exception as error:  # of many kinds: the file may hold anything
         problem = str(error).partition("\n")[0]
@@ -41,7 +59,7 @@ def _load(path: Path) -> keras.Model:
     return model
 
 
-def _problem(model: keras.Model) -> str | None:
+def _problem(model: Any) -> str | None:
     if (model.input_shape, model.output_shape) != ((None, SIDE, SIDE), (None, DIGITS)):
         return f"found {model.input_shape} to {model.output_shape}, expected (None, 28, 28) to (None, 10)"
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
@@ -49,7 +67,7 @@ def _problem(model: keras.Model) -> str | None:
     return None
 
 
-def out_of_fold(labelled: Labelled, reference: Labelled, members: list[keras.Model]) -> OutOfFold:
+def out_of_fold(labelled: Labelled, reference: Labelled, members: list[Model]) -> OutOfFold:
     """Out-of-fold predictions: the average of the members that hold an image out, then k-NN where it is uncertain.
 
     The members were trained on `reference`, and k-NN consults its other folds. With fewer members than folds, the
@@ -75,12 +93,12 @@ def out_of_fold(labelled: Labelled, reference: Labelled, members: list[keras.Mod
     return OutOfFold(subset, probabilities, member_accuracies)
 
 
-def predict(images: Images, reference: Labelled, members: list[keras.Model]) -> Probabilities:
+def predict(images: Images, reference: Labelled, members: list[Model]) -> Probabilities:
     """Probabilities of new images: the average of all members, then k-NN over `reference` where it is uncertain."""
     return neighbours.refine_uncertain(average(images, members), images, reference.images, reference.labels)
 
 
-def average(images: Images, members: list[keras.Model]) -> Probabilities:
+def average(images: Images, members: list[Model]) -> Probabilities:
     """The average of all members' probabilities, without k-NN, which takes a tenth of a second for an image."""
     total = np.zeros((len(images), DIGITS))
     for model in members:
@@ -88,7 +106,7 @@ def average(images: Images, members: list[keras.Model]) -> Probabilities:
     return total / len(members)
 
 
-def predict_proba(model: keras.Model, images: Images) -> Probabilities:
+def predict_proba(model: Model, images: Images) -> Probabilities:
     """One model's probabilities with test-time augmentation (TTA).
 
     Where the top probability is below TTA_THRESHOLD, the predictions of the image and its four shifts by one pixel
@@ -105,7 +123,7 @@ def predict_proba(model: keras.Model, images: Images) -> Probabilities:
     return probabilities
 
 
-def _predict(model: keras.Model, images: Images) -> Probabilities:
+def _predict(model: Model, images: Images) -> Probabilities:
     """Batch by batch: Keras' `predict` makes a data set of them first, and takes almost twice as long."""
     starts = range(0, len(images), PREDICT_BATCH_SIZE)
     return np.concatenate([model.predict_on_batch(images[start : start + PREDICT_BATCH_SIZE]) for start in starts])

@@ -1,8 +1,6 @@
 """Files of pictures: what is read, and what is rejected in one line, at a bounded cost."""
 
 import os
-import platform
-import resource
 import struct
 import subprocess
 import sys
@@ -236,20 +234,3 @@ def test_a_file_that_is_too_long_is_rejected_unread(tmp_path):
     assert rejection(tmp_path / "x.png") == (
         f"{tmp_path}/x.png: found 1,099,511,627,776 bytes, expected at most 67,108,864"
     )
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a different C library keeps memory in its own way")
-def test_memory_of_a_page_is_used_again_for_the_next_one():
-    code = (
-        "import resource; import numpy as np; from handwriting.pages import picture\n"
-        "def faults():\n"
-        "    for _ in range(10): np.ones((2000, 2000), np.float32)\n"
-        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "print(-faults() + faults())"
-    )
-    environment = os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}  # as Dask starts its workers
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
-    pages = 10 * 16_000_000 / resource.getpagesize()
-    assert int(done.stdout) < pages / 100

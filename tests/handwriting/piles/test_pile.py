@@ -1,5 +1,7 @@
 """Piles of pages: in their order, whoever reads them, and what happens to files meanwhile."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +14,14 @@ from PIL import Image
 from benchmarks.drawn import forms
 from handwriting.pages import picture, reading, report
 from handwriting.piles import pile
-from handwriting.piles.pile import Place, Reader
+from handwriting.piles.pile import Place, UnloadedReader
 from stages.digits.base import dataset
+from stages.digits.base.errors import InputError
 from stages.digits.model import network
+from stages.digits.prediction import ensemble
 from stages.digits.training import cluster
 
+ROOT = Path(__file__).parents[3]
 CLASSES = tuple("0123456789")
 
 
@@ -45,7 +50,7 @@ def write(name: str, *values: int) -> Path:
 
 
 def read(files: list[Path], known: set[Place] = frozenset()) -> Iterator:
-    return pile.read(pile.places(files), known, Reader([], None, CLASSES), print)
+    return pile.read(pile.places(files), known, UnloadedReader({}, None, CLASSES), print)
 
 
 def read_all(files: list[Path], **options) -> list[tuple[str, int | str]]:
@@ -123,12 +128,12 @@ def test_results_are_in_the_order_of_the_files_whichever_is_ready_first(monkeypa
 
 
 @pytest.fixture
-def reader(labelled) -> Reader:
-    """One untrained member, as a file, too."""
+def unloaded(labelled) -> UnloadedReader:
+    """One untrained member."""
     member = network.build(8, 0.4, iter(range(9)))
     dataset.MODELS.mkdir(parents=True)
     member.save(dataset.model_path(0))
-    return Reader([member], labelled, CLASSES)
+    return UnloadedReader(ensemble.read_members(), labelled, CLASSES)
 
 
 @pytest.fixture
@@ -144,21 +149,39 @@ def pages() -> list[Path]:
 
 
 @pytest.mark.slow
-def test_workers_give_what_one_process_gives(reader, pages, monkeypatch):
-    reader, places = reader._replace(wanted=("text", "json", "show-unsure")), pile.places(pages)
+def test_workers_give_what_one_process_gives(unloaded, pages, monkeypatch):
+    unloaded, places = unloaded._replace(wanted=("text", "json", "show-unsure")), pile.places(pages)
     monkeypatch.delenv(pile.ADDRESS, raising=False)
-    here = list(pile.read(places, (), reader, print))
+    here = list(pile.read(places, (), unloaded, print))
     monkeypatch.setenv(pile.ADDRESS, "taken from Dask's configuration instead")
     lines: list[str] = []
     with worker_in_this_process():
-        there = list(pile.read(places, (), reader, lines.append))
+        there = list(pile.read(places, (), unloaded, lines.append))
     assert there == here
     assert "on this machine, dashboard" in lines[0]
     assert ["problem" in result for _, result in here] == [False, True, True, False, False]
 
 
 @pytest.mark.slow
-def test_a_page_whose_worker_dies_repeatedly_is_unread(reader, pages, monkeypatch):
+@pytest.mark.parametrize("address", [None, "taken from Dask's configuration instead"])
+def test_a_damaged_member_stops_a_pile_by_its_files_name(unloaded, pages, monkeypatch, address):
+    monkeypatch.delenv(pile.ADDRESS, raising=False)
+    if address:
+        monkeypatch.setenv(pile.ADDRESS, address)
+    unloaded = unloaded._replace(files={path: content[:-100] for path, content in unloaded.files.items()})
+    with worker_in_this_process(), pytest.raises(InputError) as stopped:
+        list(pile.read(pile.places(pages), (), unloaded, print))
+    assert str(stopped.value).startswith(f"{dataset.model_path(0)}: not a trained member: ")
+
+
+def test_who_sends_pages_or_reviews_them_imports_no_tensorflow():
+    code = "import sys, handwriting.predict, handwriting.review; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.slow
+def test_a_page_whose_worker_dies_repeatedly_is_unread(unloaded, pages, monkeypatch):
     def run(_client, _job, calls, ahead):
         assert ahead == 1
         yield from ((number, None) for number, *_ in calls)
@@ -166,12 +189,12 @@ def test_a_page_whose_worker_dies_repeatedly_is_unread(reader, pages, monkeypatc
     monkeypatch.setattr(cluster, "run", run)
     monkeypatch.setenv(pile.ADDRESS, "somewhere")
     with worker_in_this_process():
-        (_, result), *_ = pile.read(pile.places(pages[:2]), (), reader, print)
+        (_, result), *_ = pile.read(pile.places(pages[:2]), (), unloaded, print)
     assert result["problem"] == "form.png: its worker died repeatedly, perhaps out of memory"
 
 
-def test_a_doubt_has_its_row_its_box_and_the_images_that_the_networks_saw(reader, pages):
-    pixels = picture.load(pages[3])
+def test_a_doubt_has_its_row_its_box_and_the_images_that_the_networks_saw(unloaded, pages):
+    reader, pixels = unloaded.load(), picture.load(pages[3])
     result = pile.read_page("photo.png", pixels, reader)
     page = reading.read(pixels, reader.members, reader.reference)
     rows = [row for row, _ in report.rows(report.Reading("photo.png", page), CLASSES)]
@@ -199,7 +222,7 @@ def test_a_name_that_is_no_utf_8_can_be_written():
     assert name == r"\udcff.png"
 
 
-@pytest.mark.usefixtures("reader")
+@pytest.mark.usefixtures("unloaded")
 def test_the_digest_changes_with_models_labelled_images_and_classes(labelled):
     dataset.LABELLED.parent.mkdir(parents=True)
     dataset.save_labelled(dataset.LABELLED, labelled)
