@@ -1,9 +1,7 @@
 """Files of pictures -> gray pixels, at a bounded cost: PNG, JPEG, WebP, TIFF, HEIC and PDF, page by page."""
 
-import ctypes
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -29,14 +27,7 @@ DOTS_PER_INCH = 300  # of a PDF's page
 POINTS_PER_INCH = 72
 PDF_PAGES_AT_ONCE = 20  # then the file is opened again: PDFium keeps all that it has read of it
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-KEPT_BYTES = 2**25  # the most that GNU's C library takes
-
 cv2.setNumThreads(1)  # its results then don't depend on the number of cores
-with suppress(AttributeError):  # a different C library
-    # keeps what a page's arrays free for the next ones: new memory, which the kernel clears, took a fifth of the time
-    for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-        ctypes.CDLL(None).mallopt(option, KEPT_BYTES)
 
 Picture = npt.NDArray[np.uint8]  # (height, width), brightness, at most MAX_SIDE either way
 
