@@ -87,7 +87,7 @@ def interrupted_after(imported: str, *arguments: str) -> tuple[int, list[str]]:
         ("stages.train", "distributed"),
         ("stages.evaluate", "stages.digits.base.environment"),  # before TensorFlow, while nothing is printed
         ("handwriting.predict", "handwriting"),
-        ("handwriting.demo", "stages.digits.base.environment"),
+        ("handwriting.demo", "numpy"),
     ],
 )
 def test_ctrl_c_while_a_command_imports_its_libraries_ends_it_without_a_traceback(command, imported):
