@@ -19,19 +19,23 @@ MAX_STRIPS = 12
 MAX_DRIFT = 2  # pixels that a line may move from one strip to the next
 MIN_CELL = 8  # pixels of a cell's side
 MARGIN = 15  # pixels around the region
+BESIDE = 10  # pixels of the margin, from its rim: a line there is the next region's
 
 Lines = npt.NDArray[np.float64]  # (lines, strips): the positions of lines at the centres of strips
 
 
-def find_lines(ridge: Ink) -> Lines:
-    """The lines that run across all of a region, from top to bottom."""
+def find_lines(ridge: Ink, missing: float = OPEN, closest: int = MIN_CELL) -> Lines:
+    """The lines that run across all of a region, from top to bottom, at least `closest` pixels apart.
+
+    A fraction of a line's length may be `missing`.
+    """
     width = ridge.shape[1]
     n_strips = int(np.clip((width - 2 * MARGIN) // STRIP, 1, MAX_STRIPS))
-    evidence = measure_evidence(ridge, n_strips, OPEN)
-    evidence[: REACHES[0]] = evidence[-REACHES[0] :] = -1  # a line there is the next region's
+    evidence = measure_evidence(ridge, n_strips, missing)
+    evidence[:BESIDE] = evidence[-BESIDE:] = -1
     threshold = MIN_CONTRAST / 4
     dark = threshold * (1 + np.log(np.maximum(evidence, threshold) / threshold))  # a single strip must not decide
-    return _follow(np.where(evidence > threshold, dark, np.maximum(evidence, -threshold)), threshold)
+    return _follow(np.where(evidence > threshold, dark, np.maximum(evidence, -threshold)), threshold, closest)
 
 
 def find_crossings(rows: Lines, columns: Lines, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
@@ -69,14 +73,14 @@ def quantiles(rows: Ink, fraction: float) -> npt.NDArray[np.float32]:
     return below + np.float32(place % 1) * (above - below)
 
 
-def _follow(evidence: np.ndarray, threshold: float) -> Lines:
-    """The paths through strips (positions, strips) along which there is the most evidence, MIN_CELL apart."""
+def _follow(evidence: np.ndarray, threshold: float, closest: int) -> Lines:
+    """The paths through strips (positions, strips) along which there is the most evidence."""
     n_strips = evidence.shape[1]
     forward, came_from = _best_paths(evidence)
     backward, goes_to = (part[:, ::-1] for part in _best_paths(evidence[:, ::-1]))
     middle = n_strips // 2
     score = (forward + backward - evidence)[:, middle] / n_strips
-    peaks = np.flatnonzero((score >= ndimage.maximum_filter1d(score, 2 * MIN_CELL + 1)) & (score >= threshold))
+    peaks = np.flatnonzero((score >= ndimage.maximum_filter1d(score, 2 * closest + 1)) & (score >= threshold))
     paths: list[np.ndarray] = []
     for start in peaks[np.argsort(-score[peaks], kind="stable")]:
         path = np.empty(n_strips)
@@ -86,7 +90,7 @@ def _follow(evidence: np.ndarray, threshold: float) -> Lines:
         for strip in range(middle, n_strips - 1):
             path[strip + 1] = goes_to[int(path[strip]), strip]
         ruled = (evidence[path.astype(int), np.arange(n_strips)] > threshold / 2).mean()
-        if ruled >= RULED and all(np.abs(path - other).min() >= MIN_CELL for other in paths):
+        if ruled >= RULED and all(np.abs(path - other).min() >= closest for other in paths):
             paths.append(path)
     return np.array(sorted(paths, key=lambda path: path.mean())).reshape(len(paths), n_strips)
 

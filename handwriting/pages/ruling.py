@@ -34,6 +34,9 @@ MOST_OPEN = 12  # cells that are added at an edge
 STRAY, REGULAR = 0.12, 4  # of a cell, by which those of a regular ruling differ; its lines, at least
 COVERED = 0.7  # of a region, by known tables
 CLOSE = 4  # pixels between the parts of a table
+CLOSEST_BOXES = 5  # pixels between the lines of two boxes
+FEWEST_BOXES = 3  # on a page
+SMALLEST_BOX = 22  # pixels of its sides: letters look like smaller ones
 
 Region = tuple[int, int, int, int]  # left, top, right and bottom
 Ridges = tuple[Ink, Ink]  # of a picture, for lines across, and of its transpose, for lines down; with a MARGIN
@@ -92,17 +95,42 @@ def find_lattices(ink: Ink, bridge: int = 1) -> list[Lattice]:
         for region in _regions(evidence, length):
             known = [one for one in lattices if _touch(region, _bounds(one))]
             covered = sum(_area(_bounds(one)) for one in known)
-            lattice = None if covered > COVERED * _area(region) else _lattice(ridges, region)
-            if lattice is not None:  # now without the text beside it, and with what was cut off
-                closer = _lattice(ridges, _bounds(lattice))
-                is_better = closer is not None and (_is_alike(closer, lattice) or len(_apart(closer)) > 1)
-                lattice = closer if closer is not None and is_better else lattice
-                wider = _lattice(ridges, _bounds(lattice, 1))
-                lattice = wider if wider is not None and _completes(wider, lattice) else lattice
-                if lattice.closed.sum() > sum(one.closed.sum() for one in known):
-                    lattices = [one for one in lattices if not any(one is other for other in known)]
-                    lattices += [_with_open_ends(ridges, part) for part in _apart(lattice)]
+            found = [] if covered > COVERED * _area(region) else _find_in(ridges, region, lattices)
+            if sum(one.closed.sum() for one in found) > sum(one.closed.sum() for one in known):
+                lattices = [one for one in lattices if not any(one is other for other in known)]
+                lattices += [_with_open_ends(ridges, one) for one in found]
     return lattices
+
+
+def _find_in(ridges: Ridges, region: Region, found: list[Lattice]) -> list[Lattice]:
+    """The table or the boxes of a region, and of a page with those that are found."""
+    lattice = _lattice(ridges, region)
+    boxes = _row_of_boxes(ridges, region, found) if lattice is None or len(lattice.closed) == 1 else []
+    if boxes or lattice is None:
+        return boxes
+    closer = _lattice(ridges, _bounds(lattice))  # without the text beside it
+    if closer is not None and (_is_alike(closer, lattice) or len(_apart(closer)) > 1):
+        lattice = closer
+    wider = _lattice(ridges, _bounds(lattice, 1))  # with what was cut off
+    return _apart(wider if wider is not None and _completes(wider, lattice) else lattice)
+
+
+def _row_of_boxes(ridges: Ridges, region: Region, found: list[Lattice]) -> list[Lattice]:
+    """Boxes whose lines are faint or close together; none if they are few, or small ones: letters look like these."""
+    lattice = _lattice(ridges, region, FAINT, CLOSEST_BOXES)
+    boxes = [] if lattice is None else [_outline(part) for part in _apart(lattice)]
+    are_few = len(boxes) + sum(one.closed.size == 1 for one in found) < FEWEST_BOXES
+    are_boxes = all(box.sides[0, 0] == 4 and np.ptp(box.corners, axis=(0, 1)).min() >= SMALLEST_BOX for box in boxes)
+    return boxes if are_boxes and not are_few else []
+
+
+def _outline(lattice: Lattice) -> Lattice:
+    """Its outermost lines only: those between are strokes of a digit."""
+    corners, across, down = lattice
+    ends = np.ix_([0, -1], [0, -1])
+    return Lattice(
+        corners[ends], across[[0, -1]].mean(axis=1, keepdims=True), down[:, [0, -1]].mean(axis=0, keepdims=True)
+    )
 
 
 def _area(region: Region) -> int:
@@ -241,13 +269,13 @@ def _pieces(evidence: Ridges, length: int) -> tuple[npt.NDArray[np.uint8], npt.N
     return masks[0], np.ascontiguousarray(masks[1].T)
 
 
-def _lattice(ridges: Ridges, box: Region) -> Lattice | None:
+def _lattice(ridges: Ridges, box: Region, missing: float = OPEN, closest: int = MIN_CELL) -> Lattice | None:
     """The lattice in a box of the picture, which has a margin here but not in the result."""
     left, top, right, bottom = np.array(box).clip(0)
     across = ridges[0][top : bottom + 2 * MARGIN, left : right + 2 * MARGIN]
     down = ridges[1][left : right + 2 * MARGIN, top : bottom + 2 * MARGIN]
     ridges = across, down
-    rows, columns = _ruled_lines(ridges, find_lines(across), find_lines(down))
+    rows, columns = _ruled_lines(ridges, *(find_lines(ridge, missing, closest) for ridge in (across, down)))
     if len(rows) < 2 or len(columns) < 2:
         return None
     rows, columns = (_complete(part, _without_strays(lines)) for part, lines in ((across, rows), (down, columns)))
@@ -277,13 +305,15 @@ def _ruled_lines(ridges: Ridges, rows: Lines, columns: Lines) -> tuple[Lines, Li
 
 def _without_strays(lines: Lines) -> Lines:
     """Without what halves a cell of a regular ruling: a stroke as high as the cell."""
-    gaps = np.diff(lines.mean(axis=1))
-    unit = np.median(gaps)
-    pairs = gaps[:-1] + gaps[1:]
-    strays = 1 + np.flatnonzero((np.abs(pairs / unit - 1) < STRAY) & (np.maximum(gaps[:-1], gaps[1:]) < 0.8 * unit))
-    kept = np.delete(lines, strays, axis=0)
-    is_regular = len(kept) > REGULAR and (np.abs(np.diff(kept.mean(axis=1)) / unit - 1) < STRAY).all()
-    return kept if is_regular else lines
+    unit, kept = np.median(np.diff(lines.mean(axis=1))), lines
+    while True:
+        gaps = np.diff(kept.mean(axis=1))
+        pairs = gaps[:-1] + gaps[1:]
+        strays = 1 + np.flatnonzero((np.abs(pairs / unit - 1) < STRAY) & (np.maximum(gaps[:-1], gaps[1:]) < 0.8 * unit))
+        if not len(strays):
+            break
+        kept = np.delete(kept, strays[0], axis=0)  # the first only: next to it, a line between two strays seems one
+    return kept if len(kept) > REGULAR and (np.abs(gaps / unit - 1) < STRAY).all() else lines
 
 
 def _complete(ridge: Ink, lines: Lines) -> Lines:

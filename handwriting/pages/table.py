@@ -13,10 +13,10 @@ from handwriting.pages import erase, perspective, ruling, sheet
 from handwriting.pages.ink import Ink
 from handwriting.pages.marks import Mark
 from handwriting.pages.picture import Picture
-from handwriting.pages.ruling import Lattice
+from handwriting.pages.ruling import FEWEST_BOXES, Lattice
 from handwriting.pages.sheet import Sheet
 
-FEWEST_BOXES = 3  # beside a table
+LOWEST = 14  # pixels of a cell: lower ones lie between strokes of letters
 LETTER = 0.4  # of the height of the highest cell on the page
 SOLID = 0.8  # of the rules are lines of tables, if these aren't dashed
 SMALL = 0.3  # of a cell's height: lower marks say nothing
@@ -59,11 +59,10 @@ def find_tables(picture: Picture) -> list[Table]:
 def find_on(page: Sheet) -> list[Table]:
     """The tables and rows of boxes, in reading order; none if the page has no ruling with anything in it."""
     lattices = _outermost(ruling.find_lattices(page.straight))
-    across, down = _count_lines(lattices)
-    if across < SOLID * page.rules[0] and down < SOLID * page.rules[1]:  # the rest is dashed; text may look like rules
+    if _may_be_dashed(lattices, page.rules):
         bridged = _outermost(ruling.find_lattices(page.straight, page.bridge))
-        lattices = bridged if across + down < sum(_count_lines(bridged)) <= sum(page.rules) + 2 else lattices
-    lattices = [lattice for lattice in lattices if not _is_squared_paper(lattice, page.marks)]
+        lattices = bridged if _is_better(bridged, lattices, page.rules) else lattices
+    lattices = [one for one in lattices if _cell_height(one) >= LOWEST and not _is_squared_paper(one, page.marks)]
     across = sum(len(lattice.corners) for lattice in lattices)
     is_paper = min(page.rules) >= MANY_RULES or (page.rules[0] > 2 * across and page.rules[1] < 2)
     if is_paper and _count_inside(lattices, page.marks) < len(page.marks) / 2:
@@ -83,6 +82,21 @@ def find_on(page: Sheet) -> list[Table]:
         found.append((np.concatenate(outlines), _read_boxes(ink, rows, back)))
     found = [pair for pair in found if not all(cell.is_blank for cell in pair[1].cells)]
     return [found[number][1] for row in _in_rows([corners for corners, _ in found]) for number in row]
+
+
+def _may_be_dashed(lattices: list[Lattice], rules: tuple[int, int]) -> bool:
+    """Whether rules are left over, or tables stand apart that may be one."""
+    lines = _count_lines(lattices)
+    is_left = all(count < SOLID * rule for count, rule in zip(lines, rules, strict=True))  # text may look like rules
+    return is_left or sum(lattice.closed.size > 1 for lattice in lattices) > 1
+
+
+def _is_better(bridged: list[Lattice], lattices: list[Lattice], rules: tuple[int, int]) -> bool:
+    """Whether filling gaps in rules showed more of the tables, and no text as one."""
+    if sum(_count_lines(lattices)) < sum(_count_lines(bridged)) <= sum(rules) + 2:
+        return True
+    is_one = len(bridged) == 1 and min(bridged[0].closed.shape) > 1 and (bridged[0].sides == 4).all()
+    return bool(is_one and bridged[0].closed.size > sum(one.closed.sum() for one in lattices))
 
 
 def _count_lines(lattices: list[Lattice]) -> tuple[int, int]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks.drawn import forms, strokes
+from benchmarks.drawn import forms, odd_pages, papers, strokes
 from handwriting.pages import ruling, scan, table
 from handwriting.pages.ink import measure
 
@@ -112,6 +112,15 @@ def test_tables_side_by_side_are_found_from_left_to_right_though_the_right_one_i
     assert [(found.rows, found.columns) for found in table.find_tables(page)] == [(3, 4), (4, 3)]
 
 
+@pytest.mark.parametrize("gap", [12, 20, 30])
+def test_tables_whose_rows_are_in_line_stay_apart_where_gaps_between_dashes_would_be_filled(gap):
+    one = digits_on(grid(), *MIDDLES)[40:380, 50:452]
+    page = np.full((900, 1600), 235, np.uint8)
+    for left in (100, 502 + gap):
+        page[200:540, left : left + 402] = one
+    assert [(found.rows, found.columns) for found in table.find_tables(page)] == [(4, 5), (4, 5)]
+
+
 @pytest.mark.parametrize("gap", [8, 12, 15, 18, 21])
 def test_boxes_close_to_each_other_have_lines_of_their_own(gap):
     picture = np.full((140, 40 + 6 * (66 + gap)), 235, np.uint8)
@@ -119,6 +128,29 @@ def test_boxes_close_to_each_other_have_lines_of_their_own(gap):
         cv2.rectangle(picture, (left, 30), (left + 66, 96), 60, 3)
     lattices = ruling.find_lattices(measure(cv2.GaussianBlur(picture, (0, 0), 1.5)))
     assert [lattice.closed.shape for lattice in lattices] == [(1, 1)] * 6
+
+
+@pytest.mark.parametrize(
+    ("kind", "seed", "shape"),
+    [
+        ("table, dashed", 337, (9, 8)),  # a few of its dashes are long enough for tables of their own
+        ("table, dotted", 333, (6, 5)),  # most of its lines aren't rules
+        ("boxes", 310, (1, 10)),
+        ("boxes", 315, (4, 8)),
+        ("boxes", 323, (1, 8)),  # two digits side by side are strokes as high as their boxes
+        ("boxes", 345, (2, 9)),
+        ("boxes", 382, (1, 7)),  # one region's margin reaches the next one's lines
+        ("boxes", 348, (4, 8)),  # of two rows, digits hide the lines
+    ],
+)
+def test_all_cells_of_a_page_are_found(kind, seed, shape):
+    first, *_ = table.find_tables(papers.draw(kind, [forms.drawn], seed).picture)
+    assert (first.rows, first.columns) == shape
+
+
+@pytest.mark.parametrize("seed", [103, 109])
+def test_print_is_no_table(seed):
+    assert table.find_tables(odd_pages.draw("page of print", [forms.drawn], seed)[0]) == []
 
 
 def boxes(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -227,6 +259,13 @@ def test_a_dashed_or_dotted_table_is_found(dash, gap):
     assert [cell.is_blank for cell in found.cells] == [place in (12, 13) for place in range(20)]
 
 
+def test_a_table_is_one_though_a_column_of_its_rules_is_dashed():
+    picture = grid()
+    picture[:, 216:286] = grid(4, 8)[:, 216:286]
+    [found] = table.find_tables(digits_on(picture, *MIDDLES))
+    assert (found.rows, found.columns) == (4, 5)
+
+
 def test_merged_cells_are_one_cell_with_its_first_row_and_column():
     picture = grid()
     picture[53:130, 135:445] = 235  # the head, but for its first cell
@@ -254,11 +293,12 @@ def test_squared_paper_is_no_table():
     )
 
 
-def test_a_stroke_as_high_as_its_box_is_no_line():
+@pytest.mark.parametrize("high", [{200}, {200, 260}])
+def test_a_stroke_as_high_as_its_box_is_no_line(high):
     picture = np.full((120, 620), 235, np.uint8)
     for left in range(20, 540, 60):
         cv2.rectangle(picture, (left, 30), (left + 60, 90), 50, 2)
-        cv2.line(picture, (left + 34, 31 if left == 200 else 45), (left + 34, 89 if left == 200 else 78), 60, 3)
+        cv2.line(picture, (left + 34, 31 if left in high else 45), (left + 34, 89 if left in high else 78), 60, 3)
     [found] = table.find_tables(picture)
     assert (found.rows, found.columns) == (1, 9)
 
