@@ -78,8 +78,8 @@ def _desk(picture: Picture) -> npt.NDArray[np.bool_]:
     if sorted((edge < DESK * paper).mean() for edge in rim)[1] < ALONG:
         return np.zeros(picture.shape, dtype=bool)
     dark = smooth < min(DESK * paper, np.sqrt(np.median(np.concatenate(rim)) * paper))
-    labels = cv2.connectedComponents(np.pad(dark, 1, constant_values=True).astype(np.uint8))[1][1:-1, 1:-1]
-    around = cv2.dilate((labels == labels[0, 0]).astype(np.uint8) * 255, np.ones((5, 5), np.uint8))
+    labels = cv2.connectedComponents(np.pad(dark, 1, constant_values=True).astype(np.uint8))[1]
+    around = cv2.dilate((labels == labels[0, 0])[1:-1, 1:-1].astype(np.uint8) * 255, np.ones((5, 5), np.uint8))
     return cv2.resize(around, picture.shape[::-1], interpolation=cv2.INTER_LINEAR) > HALF
 
 

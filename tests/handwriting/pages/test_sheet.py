@@ -85,3 +85,11 @@ def test_squared_paper_in_uneven_light_is_no_desk():
     measured = ink.measure(picture)
     assert (measured[30:570, 60:130].max(axis=1) > 0.2).mean() > 0.9
     assert np.abs(measured[5:20]).max() < 0.1
+
+
+def test_paper_on_a_desk_with_a_light_corner_is_no_desk():
+    picture = np.full((450, 600), 80, np.uint8)
+    picture[:40, :40] = 150
+    picture[40:410, 40:560] = 190
+    cv2.line(picture, (200, 150), (260, 150), 40, 4)
+    assert ink.measure(picture)[150, 230] > 0.5
