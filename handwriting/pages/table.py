@@ -19,6 +19,7 @@ from handwriting.pages.sheet import Sheet
 LOWEST = 14  # pixels of a cell: lower ones lie between strokes of letters
 LETTER = 0.4  # of the height of the highest cell on the page
 SOLID = 0.8  # of the rules are lines of tables, if these aren't dashed
+EVEN = 0.5, 1.6  # of most rows or columns: a narrower one lies between strokes, in a wider one a line is missing
 SMALL = 0.3  # of a cell's height: lower marks say nothing
 REST = 4  # cells, of a mark that is as long: a rest of a rule
 FEW_SQUARES, MANY_SQUARES = 40, 150  # cells: of fewer, a table is made; of more, squared paper
@@ -60,8 +61,7 @@ def find_on(page: Sheet) -> list[Table]:
     """The tables and rows of boxes, in reading order; none if the page has no ruling with anything in it."""
     lattices = _outermost(ruling.find_lattices(page.straight))
     if _may_be_dashed(lattices, page.rules):
-        bridged = _outermost(ruling.find_lattices(page.straight, page.bridge))
-        lattices = bridged if _is_better(bridged, lattices, page.rules) else lattices
+        lattices = _find_dashed(page, lattices)
     lattices = [one for one in lattices if _cell_height(one) >= LOWEST and not _is_squared_paper(one, page.marks)]
     across = sum(len(lattice.corners) for lattice in lattices)
     is_paper = min(page.rules) >= MANY_RULES or (page.rules[0] > 2 * across and page.rules[1] < 2)
@@ -91,12 +91,32 @@ def _may_be_dashed(lattices: list[Lattice], rules: tuple[int, int]) -> bool:
     return is_left or sum(lattice.closed.size > 1 for lattice in lattices) > 1
 
 
-def _is_better(bridged: list[Lattice], lattices: list[Lattice], rules: tuple[int, int]) -> bool:
-    """Whether filling gaps in rules showed more of the tables, and no text as one."""
-    if sum(_count_lines(lattices)) < sum(_count_lines(bridged)) <= sum(rules) + 2:
-        return True
-    is_one = len(bridged) == 1 and min(bridged[0].closed.shape) > 1 and (bridged[0].sides == 4).all()
-    return bool(is_one and bridged[0].closed.size > sum(one.closed.sum() for one in lattices))
+def _find_dashed(page: Sheet, lattices: list[Lattice]) -> list[Lattice]:
+    """What is found where gaps in rules are filled; the lattices themselves if that shows no more of the tables."""
+    of_all, of_rules = (
+        _outermost(ruling.find_lattices(ink, page.bridge)) for ink in (page.straight, page.straight - page.written)
+    )
+    fewest = max(1 + _count_closed(lattices), _count_closed(of_rules) * _is_whole(of_rules))
+    if _is_whole(of_all) and _count_closed(of_all) >= fewest and _is_even(of_all[0]):
+        return of_all
+    if _is_whole(of_rules) and _count_lines(of_rules) == page.rules and _is_even(of_rules[0]):
+        return of_rules
+    return of_all if sum(_count_lines(lattices)) < sum(_count_lines(of_all)) <= sum(page.rules) + 2 else lattices
+
+
+def _is_whole(lattices: list[Lattice]) -> bool:
+    """Whether it is a single table whose cells are ruled all around."""
+    return len(lattices) == 1 and min(lattices[0].closed.shape) > 1 and bool((lattices[0].sides == 4).all())
+
+
+def _count_closed(lattices: list[Lattice]) -> int:
+    return sum(int(one.closed.sum()) for one in lattices)
+
+
+def _is_even(lattice: Lattice) -> bool:
+    """Whether its rows, and its columns, are of about one size."""
+    sizes = [np.diff(lattice.corners[..., axis].mean(axis=axis)) for axis in (0, 1)]
+    return all(EVEN[0] <= size.min() / np.median(size) and size.max() / np.median(size) <= EVEN[1] for size in sizes)
 
 
 def _count_lines(lattices: list[Lattice]) -> tuple[int, int]:

@@ -134,6 +134,7 @@ def test_boxes_close_to_each_other_have_lines_of_their_own(gap):
     ("kind", "seed", "shape"),
     [
         ("table, dashed", 337, (9, 8)),  # a few of its dashes are long enough for tables of their own
+        ("table, dashed", 431, (6, 3)),  # strokes of digits would be lines if their gaps were filled, too
         ("table, dotted", 333, (6, 5)),  # most of its lines aren't rules
         ("boxes", 310, (1, 10)),
         ("boxes", 315, (4, 8)),
@@ -146,6 +147,10 @@ def test_boxes_close_to_each_other_have_lines_of_their_own(gap):
 def test_all_cells_of_a_page_are_found(kind, seed, shape):
     first, *_ = table.find_tables(papers.draw(kind, [forms.drawn], seed).picture)
     assert (first.rows, first.columns) == shape
+
+
+def test_a_dashed_table_two_of_whose_lines_are_not_seen_is_none():
+    assert table.find_tables(papers.draw("table, dashed", [forms.drawn], 428).picture) == []
 
 
 @pytest.mark.parametrize("seed", [103, 109])
