@@ -96,10 +96,15 @@ def find_lattices(ink: Ink, bridge: int = 1) -> list[Lattice]:
             known = [one for one in lattices if _touch(region, _bounds(one))]
             covered = sum(_area(_bounds(one)) for one in known)
             found = [] if covered > COVERED * _area(region) else _find_in(ridges, region, lattices)
-            if sum(one.closed.sum() for one in found) > sum(one.closed.sum() for one in known):
+            if count_cells(found) > count_cells(known):
                 lattices = [one for one in lattices if not any(one is other for other in known)]
                 lattices += [_with_open_ends(ridges, one) for one in found]
     return lattices
+
+
+def count_cells(lattices: list[Lattice]) -> int:
+    """How many cells they have together."""
+    return sum(int(one.closed.sum()) for one in lattices)
 
 
 def _find_in(ridges: Ridges, region: Region, found: list[Lattice]) -> list[Lattice]:

@@ -96,21 +96,17 @@ def _find_dashed(page: Sheet, lattices: list[Lattice]) -> list[Lattice]:
     of_all, of_rules = (
         _outermost(ruling.find_lattices(ink, page.bridge)) for ink in (page.straight, page.straight - page.written)
     )
-    fewest = max(1 + _count_closed(lattices), _count_closed(of_rules) * _is_whole(of_rules))
-    if _is_whole(of_all) and _count_closed(of_all) >= fewest and _is_even(of_all[0]):
+    fewest = max(1 + ruling.count_cells(lattices), ruling.count_cells(of_rules) * _is_one_table(of_rules))
+    if _is_one_table(of_all) and ruling.count_cells(of_all) >= fewest and _is_even(of_all[0]):
         return of_all
-    if _is_whole(of_rules) and _count_lines(of_rules) == page.rules and _is_even(of_rules[0]):
+    if _is_one_table(of_rules) and _count_lines(of_rules) == page.rules and _is_even(of_rules[0]):
         return of_rules
     return of_all if sum(_count_lines(lattices)) < sum(_count_lines(of_all)) <= sum(page.rules) + 2 else lattices
 
 
-def _is_whole(lattices: list[Lattice]) -> bool:
+def _is_one_table(lattices: list[Lattice]) -> bool:
     """Whether it is a single table whose cells are ruled all around."""
     return len(lattices) == 1 and min(lattices[0].closed.shape) > 1 and bool((lattices[0].sides == 4).all())
-
-
-def _count_closed(lattices: list[Lattice]) -> int:
-    return sum(int(one.closed.sum()) for one in lattices)
 
 
 def _is_even(lattice: Lattice) -> bool:
